@@ -10,8 +10,9 @@ import uuid
 from local_sagemaker import async_notices, objects
 from local_sagemaker.async_request import Asked
 from local_sagemaker.calls import PREFIX
-from local_sagemaker.contract import ApiError, check_headers
+from local_sagemaker.contract import RUNTIME_VALIDATION, ApiError, check_headers
 from local_sagemaker.fleet import Fleet
+from local_sagemaker.folders import folder_fault
 from local_sagemaker.invocations import Answer, call, fleet_of, stream_arn_of
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
@@ -63,6 +64,8 @@ def _places(
     if further:
         place = objects.joined(place, further)
     where = objects.joined(place, headers.get(f"{PREFIX}filename".lower()) or f"{number}.out")
+    if fault := folder_fault(where):  # S3OutputPathExtension may hold ".."
+        raise ApiError(RUNTIME_VALIDATION, fault)
     if not output.get("S3FailurePath"):
         return where, None
     return where, objects.joined(output["S3FailurePath"], f"{number}-error.out")

@@ -14,7 +14,7 @@ import botocore.session
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.validate import ParamValidator
 
-from local_sagemaker.folders import is_folder
+from local_sagemaker.folders import folder_fault, is_folder
 from local_sagemaker.json_values import odd_values
 from local_sagemaker.members import refused
 from local_sagemaker.record import Record
@@ -102,7 +102,7 @@ def check_headers(operation_name: str, headers: Record) -> None:
     assert shape is not None, f"{operation_name} takes no request"
     for name, member in shape.members.items():
         value = headers.get(member.serialization.get("name", "").lower())
-        if value is None or is_folder(value):
+        if value is None:
             continue
         where = _joined("", name)
         faults = list(_faults(member, value, where))
@@ -202,7 +202,11 @@ def _own_faults(shape: Shape, value: Any, where: str) -> Iterator[str]:
     pattern: str = limits.get("pattern", "")
     too_long = isinstance(value, str) and len(value) > min(limits.get("max", LONGEST), LONGEST)
     readable = pattern and isinstance(value, str) and not too_long
-    if readable and not _is_accepted(shape, pattern, value):
+    if readable and pattern.lstrip("^").startswith(IN_S3) and is_folder(value):
+        # Folders of this machine may stand in S3's place, below this server's roots.
+        if fault := folder_fault(value):
+            yield _fault(value, where, fault)
+    elif readable and not _is_accepted(shape, pattern, value):
         rule = "Member must satisfy regular expression pattern"
         yield _fault(value, where, f"{rule}: {pattern}")
     # "min" and "max" bound a number itself, and the length of all else.
@@ -223,12 +227,7 @@ def _own_faults(shape: Shape, value: Any, where: str) -> Iterator[str]:
 
 
 def _is_accepted(shape: Shape, pattern: str, value: str) -> bool:
-    """Whether a value fits a pattern of Java's; a pattern that Python cannot read fits all.
-
-    Folders of this machine may stand in S3's place: that is this server's own rule.
-    """
-    if pattern.startswith(IN_S3) and value.startswith(("file:///", "/")):
-        return True
+    """Whether a value fits a pattern of Java's; a pattern that Python cannot read fits all."""
     for java, python in JAVA_CLASSES.items():
         pattern = pattern.replace(java, python)
     try:

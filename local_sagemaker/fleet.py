@@ -26,6 +26,8 @@ from runtime.errors import RunError
 
 log = logging.getLogger(__name__)
 KIND = "endpoint"
+# What a request, an image or a model may bring about.
+EXPECTED = (NotHealthy, RunError, UpdateStopped, objects.ObjectError)
 WATCH_S = 0.5  # between two looks for instances that have ended
 
 
@@ -67,18 +69,21 @@ class Fleet(threading.Thread):
     def run(self) -> None:
         while not self.ended:
             try:
-                task = self._tasks.get(timeout=WATCH_S)
-            except queue.Empty:
-                self.heal(self.serving)
-                self._autoscale()
-                continue
-            try:
-                task()
+                self._do_next()
             except Exception:  # the thread must go on: the endpoint could not be deleted otherwise
                 log.exception("endpoint %s", self.endpoint)
         self.serving.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.platform.ended(KIND, self.endpoint)
+
+    def _do_next(self) -> None:
+        try:
+            task = self._tasks.get(timeout=WATCH_S)
+        except queue.Empty:
+            self.heal(self.serving)
+            self._autoscale()
+            return
+        task()
 
     def deploy(self, config: Record, plan: Plan = ALL_AT_ONCE) -> None:
         """Make a configuration's variants ready, and move the requests to them by a plan."""
@@ -111,10 +116,8 @@ class Fleet(threading.Thread):
         try:
             new = self._prepared(config)
             Rollout(self, new, plan).run()
-        except (
-            *(NotHealthy, RunError, UpdateStopped),
-            *(objects.ObjectError, KeyError, TypeError),
-        ) as error:
+        except Exception as error:  # whatever it was, the endpoint's status must come to rest
+            self._log_unexpected(error)
             if not self.ended:
                 self._failed(error, first=not old.variants)
             return
@@ -164,10 +167,6 @@ class Fleet(threading.Thread):
         )
 
     def _failed(self, error: Exception, first: bool) -> None:
-        reason = str(error)
-        if not isinstance(error, NotHealthy | UpdateStopped):
-            # the text alone may be a mere key or number
-            reason = f"{type(error).__name__}: {error}"
         status = "InService"  # on what served before
         if first:
             status = "Failed"
@@ -177,7 +176,7 @@ class Fleet(threading.Thread):
         self.note(
             EndpointStatus=status,
             EndpointConfigName=record.get("DeployedConfigName", record.get("EndpointConfigName")),
-            FailureReason=reason[:REASON_LENGTH],
+            FailureReason=_text(error)[:REASON_LENGTH],
             PendingDeploymentSummary=None,
         )
 
@@ -191,9 +190,15 @@ class Fleet(threading.Thread):
                     self.variants[name].scale(entry["DesiredInstanceCount"])
                 weights[name] = entry.get("DesiredWeight", weights[name])
                 self.serving.limit(name, entry.get("ServerlessUpdateConfig", {}))
-            except (NotHealthy, RunError) as error:
-                reason = f"The primary container for production variant {name} {error}"
+            except Exception as error:  # whatever it was, the update has ended
+                self._log_unexpected(error)
+                text = f"The primary container for production variant {name} {_text(error)}"
+                reason = text[:REASON_LENGTH]
         self.note(EndpointStatus="InService", FailureReason=reason)
+
+    def _log_unexpected(self, error: Exception) -> None:
+        if not isinstance(error, EXPECTED):  # a fault of this server's own
+            log.error("endpoint %s", self.endpoint, exc_info=error)
 
     def heal(self, deployed: Deployed) -> None:
         """Start instances that have ended anew; a failure is logged only."""
@@ -230,6 +235,12 @@ class Fleet(threading.Thread):
         if self.ended:
             fields.pop("EndpointStatus", None)  # it is Deleting
         self.platform.store.change(KIND, self.endpoint, **self.serving.shown(), **fields)
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, EXPECTED):
+        return str(error)
+    return f"{type(error).__name__}: {error}"  # the text alone may be a mere key or number
 
 
 def _capture(config: Record) -> Record | None:

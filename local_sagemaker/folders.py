@@ -21,6 +21,16 @@ def allow(roots: Iterable[Path]) -> None:
     _roots[:] = [root.resolve() for root in roots]
 
 
+def folder_fault(uri: str) -> str:
+    """Why no file can be read or written there; "" where it can, or where it is S3's."""
+    if is_folder(uri):
+        try:
+            path_of(uri)
+        except PermissionError as error:
+            return str(error)
+    return ""
+
+
 def path_of(uri: str) -> Path:
     """The path of file:///folder or /folder, without links. PermissionError outside all roots."""
     path = Path(uri.removeprefix(SCHEME))

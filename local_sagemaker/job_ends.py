@@ -1,6 +1,8 @@
 """Why a job ends before its work is done, in the words of its FailureReason."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from local_sagemaker.objects import ObjectError
 from local_sagemaker.platform import Platform
@@ -15,6 +17,15 @@ SERVER_STOPPED = "InternalServerError: the local server was stopped while the jo
 
 class JobFailed(Exception):
     """A job that cannot go on; the text is its FailureReason."""
+
+
+@contextmanager
+def uploading() -> Iterator[None]:
+    """Says of an object that cannot be written that it was not a download."""
+    try:
+        yield
+    except ObjectError as error:
+        raise JobFailed(f"ClientError: Artifact upload failed:{error}") from error
 
 
 def failure_reason(error: Exception) -> str:

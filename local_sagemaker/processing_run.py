@@ -14,7 +14,13 @@ from pathlib import Path
 from local_sagemaker import channels, objects
 from local_sagemaker.checkpoints import EVERY_S, Checkpoints
 from local_sagemaker.host_usage import HostUsage
-from local_sagemaker.job_ends import CLOSING, SERVER_STOPPED, JobFailed, failure_reason
+from local_sagemaker.job_ends import (
+    CLOSING,
+    SERVER_STOPPED,
+    JobFailed,
+    failure_reason,
+    uploading,
+)
 from local_sagemaker.logs import Stream
 from local_sagemaker.objects import ObjectError
 from local_sagemaker.platform import Platform
@@ -220,7 +226,8 @@ class ProcessingRun(threading.Thread):
             if given.get("S3UploadMode") == "Continuous":
                 continue
             for host in self.hosts:
-                objects.put_all(self._root(host), part_of(given["LocalPath"]), given["S3Uri"])
+                with uploading():
+                    objects.put_all(self._root(host), part_of(given["LocalPath"]), given["S3Uri"])
 
     def _outputs(self) -> list[Record]:
         config = self.job.get("ProcessingOutputConfig", {})

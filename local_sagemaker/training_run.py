@@ -10,7 +10,13 @@ import time
 
 from local_sagemaker import rules, training_output
 from local_sagemaker.checkpoints import EVERY_S
-from local_sagemaker.job_ends import CLOSING, SERVER_STOPPED, JobFailed, failure_reason
+from local_sagemaker.job_ends import (
+    CLOSING,
+    SERVER_STOPPED,
+    JobFailed,
+    failure_reason,
+    uploading,
+)
 from local_sagemaker.metrics import JobMetrics
 from local_sagemaker.objects import ObjectError
 from local_sagemaker.platform import Platform
@@ -171,7 +177,8 @@ class TrainingRun(threading.Thread):
 
     def _upload(self, with_model: bool) -> None:
         self._say("Uploading", "Uploading generated training model")
-        model = training_output.upload(self.job, self.hosts, self.folder, with_model)
+        with uploading():
+            model = training_output.upload(self.job, self.hosts, self.folder, with_model)
         if model:
             artifacts = {"S3ModelArtifacts": model}
             self.platform.store.change(KIND, self.name_of_job, ModelArtifacts=artifacts)

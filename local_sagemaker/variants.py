@@ -15,7 +15,6 @@ from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from runtime.container_engine import RunSpec
 from runtime.engine_facts import PROCESS
-from runtime.errors import RunError
 from runtime.instances import Instance, stop_all
 from runtime.timeouts import SERVE_STOP_S
 
@@ -91,7 +90,7 @@ class Variant:
             for _ in range(count - len(self.instances)):
                 started.append(self._start())
             self._wait(started)
-        except (NotHealthy, RunError):
+        except BaseException:  # whatever it was, none of the new ones may stay
             stop_all(started, SERVE_STOP_S)
             raise
         with self._lock:

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Request, Response
 
 from local_sagemaker import answer_fields, contract, sdk_defaults
 from local_sagemaker.identity import Identity
+from tests.support.jobs import REPOSITORY
 
 
 @Request.application
@@ -68,15 +69,16 @@ def test_a_tuning_job_has_what_attach_reads():
 
 
 def test_folders_stand_for_s3_in_models_and_configurations_too():
-    container = {"Image": "i", "ModelDataUrl": "file:///models/one.tar.gz"}
+    root = f"file://{REPOSITORY}"  # where this process was started
+    container = {"Image": "i", "ModelDataUrl": f"{root}/models/one.tar.gz"}
     model = {"ModelName": "m", "PrimaryContainer": container}
     assert contract.check("CreateModel", model) == model
-    source = {"S3Uri": "file:///models/one/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    source = {"S3Uri": f"{root}/one/", "S3DataType": "S3Prefix", "CompressionType": "None"}
     model["PrimaryContainer"] = {"Image": "i", "ModelDataSource": {"S3DataSource": source}}
     assert contract.check("CreateModel", model) == model
     config = {
         "EndpointConfigName": "c",
         "ProductionVariants": [{"VariantName": "v", "ModelName": "m"}],
-        "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "file:///answers"}},
+        "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": f"{root}/answers"}},
     }
     assert contract.check("CreateEndpointConfig", config) == config

@@ -1,14 +1,19 @@
 """Folders of this machine in S3's place: below a root alone, whichever way a request names them."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
-from local_sagemaker import folders, objects
+from local_sagemaker import contract, folders, objects
+from local_sagemaker.contract import ApiError
+from local_sagemaker.job_ends import JobFailed, uploading
 from local_sagemaker.objects import ObjectError
 from tests.support.hosting import settled, variant
 from tests.support.sagemakers import (
+    BUCKET,
     ended,
     local_sagemaker,
     moto,
@@ -87,6 +92,49 @@ def test_a_refusal_says_what_to_do(root):
         objects.read("file:///etc/passwd")
 
 
+OUTSIDE = "file:///etc/slipway"
+AWAY = {"S3OutputPath": OUTSIDE}
+
+
+@pytest.mark.parametrize(
+    ("operation", "part"),
+    [
+        ("CreateTrainingJob", {"OutputDataConfig": AWAY}),
+        ("CreateTrainingJob", {"CheckpointConfig": {"S3Uri": OUTSIDE}}),
+        ("CreateTrainingJob", {"DebugHookConfig": AWAY}),
+        ("CreateTrainingJob", {"TensorBoardOutputConfig": AWAY}),
+        ("CreateTrainingJob", {"ProfilerConfig": AWAY}),
+        ("CreateTransformJob", {"TransformOutput": AWAY}),
+        ("CreateModel", {"PrimaryContainer": {"Mode": "MultiModel", "ModelDataUrl": "/etc/"}}),
+        (
+            "CreateEndpointConfig",
+            {"AsyncInferenceConfig": {"OutputConfig": {"S3FailurePath": OUTSIDE}}},
+        ),
+        (
+            "CreateEndpointConfig",
+            {
+                "DataCaptureConfig": {
+                    "InitialSamplingPercentage": 100,
+                    "DestinationS3Uri": OUTSIDE,
+                    "CaptureOptions": [{"CaptureMode": "Input"}],
+                }
+            },
+        ),
+    ],
+)
+def test_a_request_for_another_place_is_refused_before_anything_is_done(root, operation, part):
+    with pytest.raises(ApiError, match=r"'file:///etc|'/etc") as caught:
+        contract.check(operation, part)
+    assert "is not below" in caught.value.message
+    assert "start the server with --root" in caught.value.message
+
+
+def test_a_failed_upload_is_not_called_a_download(root):
+    said = "^ClientError: Artifact upload failed:'file:///etc/x'"
+    with pytest.raises(JobFailed, match=said), uploading():
+        objects.write("file:///etc/x", b"model")
+
+
 def test_a_fifo_below_a_root_is_not_waited_for(root):
     # Reading it would wait for a writer for ever.
     os.mkfifo(root / "fifo")
@@ -110,13 +158,20 @@ def test_a_training_reads_and_writes_only_below_the_roots(cloud, tmp_path_factor
     inside = Path(cloud.state).parent / "link"
     inside.symlink_to(outside)
     (outside / "photo").write_text("the user's own")
-    for number, folder in enumerate((outside, inside)):
-        request = training_request(f"read-{number}")
-        request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"file://{folder}/"
-        sagemaker.create_training_job(**request)
-        job = ended(sagemaker, f"read-{number}")
-        assert job["TrainingJobStatus"] == "Failed"
-        assert "--root" in job["FailureReason"]
+    request = training_request("outside")
+    source = request["InputDataConfig"][0]["DataSource"]["S3DataSource"]
+    for folder in (outside, inside):
+        source["S3Uri"] = f"file://{folder}/"
+        with pytest.raises(ClientError, match="--root"):
+            sagemaker.create_training_job(**request)
+    # A manifest is read when the training runs.
+    manifest = [{"prefix": f"file://{outside}/"}, "photo"]
+    cloud.client("s3").put_object(Bucket=BUCKET, Key="manifest", Body=json.dumps(manifest))
+    source |= {"S3DataType": "ManifestFile", "S3Uri": f"s3://{BUCKET}/manifest"}
+    sagemaker.create_training_job(**request)
+    job = ended(sagemaker, "outside")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "--root" in job["FailureReason"]
 
 
 def test_an_asynchronous_answer_without_a_place_stays_in_the_state(hosting):
@@ -135,4 +190,13 @@ def test_an_asynchronous_answer_without_a_place_stays_in_the_state(hosting):
     place = Path(answer["OutputLocation"].removeprefix("file://"))
     assert place.is_relative_to(hosting.state / "async-inference" / "placeless")
     until(place.is_file)
+    given = {"EndpointName": "placeless", "InputLocation": "s3://photos/asked.jpg"}
+    for wrong, reason in (
+        ({"S3OutputPathExtension": "../../more"}, "without '..'"),
+        ({"InputLocation": "file:///etc/passwd"}, "is not below"),
+        ({"Filename": "/answer"}, "regular expression pattern"),
+    ):
+        with pytest.raises(ClientError, match=reason) as caught:
+            runtime.invoke_endpoint_async(**{**given, **wrong})
+        assert caught.value.response["Error"]["Code"] == "ValidationError"
     sagemaker.delete_endpoint(EndpointName="placeless")

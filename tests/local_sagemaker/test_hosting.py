@@ -180,6 +180,36 @@ def test_an_endpoint_that_never_gets_ready_has_failed(sagemaker, runtime):
     sagemaker.delete_endpoint(EndpointName="empty")
 
 
+def test_an_endpoint_comes_to_rest_whatever_goes_wrong(hosting, sagemaker):
+    folder = hosting.state / "work" / "endpoint" / "blocked"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.touch()  # where the endpoint's folder would be
+    sagemaker.create_endpoint_config(EndpointConfigName="plain", ProductionVariants=[variant()])
+    sagemaker.create_endpoint(EndpointName="blocked", EndpointConfigName="plain")
+    found = settled(sagemaker, "blocked")
+    assert found["EndpointStatus"] == "Failed"
+    assert found["FailureReason"].startswith("NotADirectoryError: ")
+    sagemaker.delete_endpoint(EndpointName="blocked")
+
+
+def test_a_change_comes_to_rest_too_and_what_served_goes_on(hosting, sagemaker, runtime):
+    sagemaker.create_endpoint_config(EndpointConfigName="kept", ProductionVariants=[variant()])
+    sagemaker.create_endpoint(EndpointName="kept", EndpointConfigName="kept")
+    assert settled(sagemaker, "kept")["EndpointStatus"] == "InService"
+    logs = hosting.state / "logs" / "Endpoints" / "kept" / "all"
+    logs.rename(logs.with_name("moved"))
+    logs.touch()  # no further instance can have a log
+    sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="kept",
+        DesiredWeightsAndCapacities=[{"VariantName": "all", "DesiredInstanceCount": 2}],
+    )
+    found = settled(sagemaker, "kept")
+    assert found["EndpointStatus"] == "InService"
+    assert "FileExistsError" in found["FailureReason"]
+    assert ask(runtime, "kept") == {"all"}
+    sagemaker.delete_endpoint(EndpointName="kept")
+
+
 def test_an_endpoint_is_there_again_after_a_restart(hosting, tmp_path):
     data = f"s3://{BUCKET}/models/good.tar.gz"
     with local_sagemaker(tmp_path, hosting.moto_url) as first:

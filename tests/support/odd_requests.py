@@ -10,8 +10,10 @@ from local_sagemaker import contract, models
 from local_sagemaker.access import Access
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
+from tests.support.jobs import REPOSITORY
 from tests.support.sagemakers import signed, training_request
 
+NOWHERE = f"file://{REPOSITORY}/nowhere"  # below the only root of this process
 MODEL = "arn:aws:sagemaker:eu-west-1:123456789012:model/a"
 WRONG: list[Any] = [
     *(None, True, False, 0, -1, 1.5, 1e300, -1e300, 10**30, 10**400, float("nan"), float("inf")),
@@ -27,7 +29,7 @@ RIGHT: dict[str, list[Any]] = {
     "boolean": [True, False],
     "timestamp": [0, 1_700_000_000.5],
     "string": [
-        *("a", "a-1", "1", "0.5", "s3://bucket/key", "file:///nowhere", "/opt/ml/x", "(.*)"),
+        *("a", "a-1", "1", "0.5", "s3://bucket/key", NOWHERE, "/opt/ml/x", "(.*)"),
         "arn:aws:iam::123456789012:role/SlipwayRole",
         MODEL,
         "subnet-1",
@@ -108,15 +110,15 @@ def input_shape(name: str) -> StructureShape:
 
 
 def _source() -> dict[str, Any]:
-    return {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "file:///nowhere"}}
+    return {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": NOWHERE}}
 
 
 TRAINING: dict[str, Any] = {
     **training_request("t-NUMBER"),
     "InputDataConfig": [{"ChannelName": "train", "DataSource": _source()}],
-    "OutputDataConfig": {"S3OutputPath": "file:///nowhere"},
-    "CheckpointConfig": {"S3Uri": "file:///nowhere"},
-    "DebugHookConfig": {"S3OutputPath": "file:///nowhere"},
+    "OutputDataConfig": {"S3OutputPath": NOWHERE},
+    "CheckpointConfig": {"S3Uri": NOWHERE},
+    "DebugHookConfig": {"S3OutputPath": NOWHERE},
     "DebugRuleConfigurations": [
         {
             "RuleConfigurationName": "rule",
@@ -162,7 +164,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         "TransformJobName": "b-NUMBER",
         "ModelName": "a",
         "TransformInput": {"DataSource": _source()},
-        "TransformOutput": {"S3OutputPath": "file:///nowhere"},
+        "TransformOutput": {"S3OutputPath": NOWHERE},
         "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
     },
 }
