@@ -35,14 +35,14 @@ def model(name: str) -> Model:
 
 
 with row("production_variant, Session.endpoint_from_production_variants, predict(target_variant)"):
-    for name in ("first", "second"):
+    for name in ("variant-1", "variant-2"):
         model(name)
     variants = [
-        production_variant("first", "ml.m5.large", 1, "Most", initial_weight=1),
-        production_variant("second", "ml.m5.large", 1, "None", initial_weight=0),
+        production_variant("variant-1", "ml.m5.large", 1, "Most", initial_weight=1),
+        production_variant("variant-2", "ml.m5.large", 1, "None", initial_weight=0),
     ]
-    session.endpoint_from_production_variants("two", variants)
-    predictor = Predictor("two", session, serializer=IdentitySerializer("image/jpeg"))
+    session.endpoint_from_production_variants("two-variants", variants)
+    predictor = Predictor("two-variants", session, serializer=IdentitySerializer("image/jpeg"))
     for variant in ("Most", "None"):
         answer = predictor.predict(photo(), target_variant=variant)
         assert json.loads(answer)["predictions"][0]["label"] == "red"
