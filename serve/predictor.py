@@ -30,6 +30,7 @@ from serve.batching import Answer, Batcher, Pixels
 from serve.hooks import open_hooks
 from serve.occlusion import occluded
 from serve.request_state import RequestState, TooManyPhotos
+from serve.spare_memory import SpareMemory
 
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to hold far more
 PIXEL_BYTES = 22  # memory that decoding takes per pixel for a moment, at most (WebP)
@@ -59,8 +60,8 @@ def warn_of(description: Description) -> None:
 class SharedLimits:
     """The limits that the models of one process share.
 
-    decoding: slots for photos; turn: held while an engine runs on the cores; max_pixels: of one
-    photo.
+    decoding: slots for photos; turn: held while an engine runs on the cores; spare: what photos
+    leave behind; max_pixels: of one photo.
     """
 
     def __init__(self, count: int | None = None):
@@ -68,6 +69,7 @@ class SharedLimits:
         # more at a time would not be faster, and each may take hundreds of megabytes
         self.decoding = DecodingQueue(self.count)
         self.turn = threading.Lock()
+        self.spare = SpareMemory()
         self.max_pixels = min(MAX_PIXELS, int(memory_limit() * PIXEL_SHARE / PIXEL_BYTES))
 
 
@@ -146,6 +148,7 @@ class Predictor:
             raise
         finally:
             self.batcher.settle(unanswered)
+            self._shared.spare.freed()
         return answers
 
     def saliency(self, photo: bytes, state: RequestState | None = None) -> Saliency:
@@ -180,6 +183,7 @@ class Predictor:
             raise
         finally:
             self.batcher.settle(count)
+            self._shared.spare.freed()
 
     def close(self) -> None:
         """Answer the queue, then give the engine's memory back."""

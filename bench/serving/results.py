@@ -255,7 +255,7 @@ def write_section(results: Results, options: argparse.Namespace, plot: str) -> N
         "and one thread each: Ray Serve (ray-int8), LitServe and BentoML. Around eager f32 torch: "
         "Ray Serve and multi-model-server with sagemaker-inference (a worker for each core), and "
         "LitServe (one worker). start: from `docker run` to the first right answer. memory: "
-        "proportional set size of all processes after the load. processor: at 4 connections. "
+        "proportional set size of all processes, 6 s after the load. processor: at 4 connections. "
         "own_ms: of an answer at 1 connection what is neither engine nor decoding."
     )
     text = f"{about}\n\n{results.table()}\n\n`{results.line()}`\n\n{plot}"
