@@ -40,7 +40,10 @@ def register(platform: Platform, request: Record, region: str) -> Record:
         raise ApiError("ValidationException", f"No endpoint found for resource: {endpoint}")
     known = platform.store.find(KIND, endpoint) or {}
     merged = {**known, **request}
-    if not merged.get("MinCapacity", 0) <= merged.get("MaxCapacity", 0):
+    for field in ("MinCapacity", "MaxCapacity"):
+        if field not in merged:
+            raise ApiError("ValidationException", f"A new scalable target needs {field}")
+    if merged["MinCapacity"] > merged["MaxCapacity"]:
         raise ApiError("ValidationException", "Maximum capacity cannot be less than minimum")
     platform.store.remove(KIND, endpoint)
     record = {**merged, "Policies": known.get("Policies", {})}
@@ -51,6 +54,12 @@ def register(platform: Platform, request: Record, region: str) -> Record:
 def put_policy(platform: Platform, request: Record, region: str) -> Record:
     endpoint = _endpoint_of(request)
     _found(platform, endpoint)
+    tracking = request.get("TargetTrackingScalingPolicyConfiguration")
+    if tracking and not tracking["TargetValue"] > 0:
+        raise ApiError(
+            "ValidationException",
+            f"TargetValue must be a number above 0; found '{tracking['TargetValue']}'",
+        )
     policy_arn = f"{arn(region, 'scalingPolicy', endpoint)}:policyName/{request['PolicyName']}"
     with platform.store.changing(KIND, endpoint) as record:
         record["Policies"][request["PolicyName"]] = {**request, "PolicyARN": policy_arn}

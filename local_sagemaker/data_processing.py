@@ -154,7 +154,8 @@ class DataProcessing:
             return [row for row in csv.reader(io.StringIO(text)) if row]
         if not by_line:
             return [read_json(text)]
-        return [read_json(line) for line in text.splitlines() if line.strip()]
+        # A line ends with a line feed alone: a text may hold other separators, such as U+2028.
+        return [read_json(line) for line in text.split("\n") if line.strip()]
 
     def _written(self, records: list[Value], kind: str) -> bytes:
         if kind == JSON:

@@ -5,7 +5,10 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from local_sagemaker import autoscaling
 from local_sagemaker.autoscaling import Scaler
+from local_sagemaker.contract import ApiError, invalid
+from local_sagemaker.platform import Platform
 from tests.support.hosting import settled, variant
 from tests.support.sagemakers import BUCKET, until
 from tests.support.servers import photo
@@ -56,6 +59,44 @@ def test_idle_instances_end_after_the_cooldown():
     assert scaler.wanted(record(TRACKS), 1, 1, now=1) == 1
     assert scaler.wanted(record(TRACKS), 0, 1, now=2) == 1
     assert scaler.wanted(record(TRACKS), 0, 1, now=2.5) == 0
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A platform with a record of an endpoint."""
+    platform = Platform(tmp_path, "process")
+    platform.store.add("endpoint", "sleepy", {}, invalid("taken"))
+    return platform
+
+
+@pytest.mark.parametrize(
+    "limits, reason",
+    [
+        ({}, "A new scalable target needs MinCapacity"),
+        ({"MinCapacity": 0}, "A new scalable target needs MaxCapacity"),
+        ({"MinCapacity": 2, "MaxCapacity": 1}, "Maximum capacity cannot be less than minimum"),
+    ],
+)
+def test_a_target_without_its_bounds_is_refused(here, limits, reason):
+    with pytest.raises(ApiError, match=reason):
+        autoscaling.answer(here, "RegisterScalableTarget", {**TARGET, **limits}, "eu-west-1")
+    assert here.store.find(autoscaling.KIND, "sleepy") is None
+
+
+@pytest.mark.parametrize("value", [0, -1.5])
+def test_a_policy_that_no_number_of_instances_meets_is_refused(here, value):
+    bounds = {"MinCapacity": 0, "MaxCapacity": 3}
+    autoscaling.answer(here, "RegisterScalableTarget", {**TARGET, **bounds}, "eu-west-1")
+    policy = {
+        **{"PolicyName": "p", "PolicyType": "TargetTrackingScaling"},
+        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": value},
+    }
+    with pytest.raises(ApiError, match="TargetValue must be a number above 0; found '"):
+        autoscaling.answer(here, "PutScalingPolicy", {**TARGET, **policy}, "eu-west-1")
+    # Bounds that are left out later stay.
+    autoscaling.answer(here, "RegisterScalableTarget", {**TARGET, "MaxCapacity": 5}, "eu-west-1")
+    kept = here.store.find(autoscaling.KIND, "sleepy")
+    assert (kept["MinCapacity"], kept["MaxCapacity"], kept["Policies"]) == (0, 5, {})
 
 
 @pytest.mark.verify

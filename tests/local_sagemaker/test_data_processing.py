@@ -68,6 +68,14 @@ def test_lines_of_json_are_filtered_and_joined():
     ]
 
 
+def test_a_line_of_json_ends_with_a_line_feed_alone():
+    body = '{"id": "a\u2028b\x85"}\r\n{"id": "c"}\n'.encode()
+    sent: list[bytes] = []
+    asked = job("application/jsonlines", InputFilter="$.id")
+    DataProcessing(asked).answer(body, echo(sent, b""))
+    assert [json.loads(line) for line in sent[0].split(b"\n")] == ["a\u2028b\x85", "c"]
+
+
 def test_rows_of_csv_are_filtered_and_joined():
     asked = job("text/csv", InputFilter="$[1:]", OutputFilter="$[0,-1]", JoinSource="Input")
     sent: list[bytes] = []
