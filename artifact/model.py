@@ -245,6 +245,6 @@ def discard_unfinished(folder: Path) -> None:
     """Remove the temporary files and folders that killed writers left in a folder."""
     for path in Path(folder).glob(f".*{TEMPORARY_SUFFIX}"):
         if path.is_dir():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)  # another process may be quicker

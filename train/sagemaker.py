@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -28,6 +28,8 @@ WAITERS = {"sh", "dash", "bash", "torchrun"}  # programs between this process an
 TOOLKIT_LINE = re.compile(r"\d{4}-\d\d-\d\d [\d:,.]+ sagemaker\S* +[A-Z]+ ")
 # torchrun's report below the script's own words is long, and does not name the reason
 TORCHRUN_REPORT = re.compile(r"^[EW]\d{4} .*torch/distributed/elastic", re.M)
+# What stands before a traceback's lines: of a process of several, and of an exception group
+MARKS = re.compile(r"(\[rank\d+\]: )?(  [+|] (Exception Group (?=Traceback))?)?")
 TORCHRUN = "sagemaker_torch_distributed_enabled"
 # Hyperparameters by which SDKs ask for another launcher, and their `distribution` for it
 LAUNCHERS = {
@@ -96,6 +98,7 @@ def run_user_script() -> int:
     """
     from sagemaker_training import entry_point, environment, errors
 
+    _forget_failure()
     settings = environment.Environment()
     missing = missing_launcher(settings.additional_framework_parameters)
     if missing:
@@ -121,13 +124,19 @@ def run_user_script() -> int:
     return _fail_script(_script_failure(settings.user_entry_point, failed, tail))
 
 
+def _forget_failure() -> None:
+    """Remove an earlier run's reason: this run's script may write one of its own."""
+    with suppress(JobError, OSError):
+        Job.at().forget_failure()
+
+
 def _fail_script(sentence: str) -> int:
     """End after a failed script: what it wrote to output/failure itself stays the reason."""
     try:
         own = Job.at().failure()
     except (JobError, OSError):
         own = ""
-    if not own:
+    if not own.strip():
         return _fail(sentence)
     print(f"train: failed: {printable(own)}", file=sys.stderr, flush=True)
     return FAILED
@@ -156,7 +165,8 @@ def _exception_line(lines: list[str]) -> str:
     """
     found = ""
     within = False
-    for line in lines:
+    for marked in lines:
+        line = MARKS.sub("", marked, count=1)
         if line.startswith("Traceback (most recent call last)"):
             within = True
         elif within and line and not line[0].isspace():

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (RecipeError, ResultsError) as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(sentence_of(error))
+        return _fail(sentence_of(error, options.out))
     except KeyboardInterrupt:
         _fail("interrupted; the same command goes on where this one stopped")
         return INTERRUPTED
@@ -58,6 +58,7 @@ def search(options: argparse.Namespace) -> int:
     options.storage = given_or_hidden(options.storage)
     recipe = read_recipe(options.recipe, dict(options.set))
     settings = _settings(options, recipe)
+    options.out = settings.out
     check_chain(settings)
     if options.own_values_first:
         own_values(recipe)  # SearchError before anything is written

@@ -1,5 +1,8 @@
 """The errors of a search, of one kind with a recipe's: the command line prints both alike."""
 
+import errno
+from pathlib import Path
+
 from recipes.errors import RecipeError
 
 
@@ -7,8 +10,11 @@ class SearchError(RecipeError):
     """Why a search cannot start or go on: one sentence for the user to act on."""
 
 
-def sentence_of(error: OSError) -> str:
-    """The system's own words, with the file where there is one."""
+def sentence_of(error: OSError, out: Path | None = None) -> str:
+    """The system's own words, with the file where there is one. out: of a search that can go on."""
+    if out and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = error.filename or out  # a write names no file
+        return f"the disk of '{where}' is full; make room, and the same command goes on"
     words = str(error.strerror or error)
     if error.filename:
         words += f": '{error.filename}'"

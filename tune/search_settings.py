@@ -63,6 +63,14 @@ class SearchSettings:
             known |= {job.name: job for job in read_results(path)}
         return known
 
+    def check_photos_there(self) -> None:
+        """SearchError when a channel is gone as the search runs: each trial would fail for that."""
+        folder = first_gone(self.channels)
+        if folder:
+            raise SearchError(
+                f"the photos in '{folder}' are gone; once they are back, the same command goes on"
+            )
+
     def tree(self, job: str, trial: str) -> Path:
         """The folder of a trial's training job."""
         return self.out / "trials" / job / trial
@@ -153,6 +161,14 @@ def find_channels(data: Path) -> dict[str, Path]:
         if name in folders and _folders(folders[name]):
             return folders
     return {}
+
+
+def first_gone(channels: dict[str, Path]) -> Path | None:
+    """The first channel whose folder is not there; None where all are."""
+    for folder in channels.values():
+        if not folder.is_dir():
+            return folder
+    return None
 
 
 def _folders(parent: Path) -> dict[str, Path]:

@@ -21,6 +21,7 @@ from recipes.tuning import Tuning
 from runtime import opt_ml
 from tune.results import best_value
 from tune.search import choose
+from tune.search_settings import first_gone
 from tune.storage import HEARTBEAT_S
 from tune.trial_runners import Engine, Failed
 from tune.trial_states import ENDED, REASON, REASON_LENGTH, TEXTS, UNMATCHED, beat, give_up
@@ -108,7 +109,7 @@ def run_trial(
     """Run a trial that this process owns to its end, whatever that is.
 
     leaving: whether this process was asked to leave, and the engine to stop; the trial is then left
-    to be done again.
+    to be done again. So is one that failed as its photos went away.
     """
     texts = tuning.static | choose(trial, tuning)
     trial.set_user_attr(TEXTS, texts)
@@ -132,7 +133,8 @@ def run_trial(
     finally:
         running.over.set()
         watcher.join()
-    conclude(running, reason, leaving())
+    lost_photos = bool(reason) and first_gone(channels) is not None
+    conclude(running, reason, leaving() or lost_photos)
     if not keep:
         prune(root)
 

@@ -159,6 +159,7 @@ class Tuner:
 
     def _look(self, study: optuna.Study, tuning: Tuning, clock: Clock) -> bool:
         """One look at all that may have changed; whether the tuning job has ended."""
+        self.settings.check_photos_there()
         gone = [worker for worker in self._workers if worker.gone()]
         for name in requeue_orphans(study):
             say(f"{name}: its process was killed; it is to be done again")

@@ -88,6 +88,7 @@ class Worker:
             time.sleep(IDLE_S)
 
     def _take(self, study: optuna.Study, tuning: Tuning) -> None:
+        self.settings.check_photos_there()
         steer(study, tuning, self.number)
         # One worker at a time draws: of two, each would miss what the other has just drawn.
         with FileLock(self.settings.out / DRAW_LOCK):

@@ -174,6 +174,14 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"shown.slipway-tmp", ".hidden"}
 
 
+def test_another_process_may_be_quicker_to_remove_them(tmp_path, monkeypatch):
+    listed = [tmp_path / ".gone.slipway-tmp", tmp_path / ".file.slipway-tmp"]
+    listed[1].touch()
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(listed))
+    discard_unfinished(tmp_path)
+    assert not listed[1].exists()
+
+
 @pytest.mark.parametrize(
     "changed, sentence",
     [

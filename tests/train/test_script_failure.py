@@ -3,7 +3,14 @@
 import pytest
 
 from train.job import Job
-from train.sagemaker import LAUNCHERS, TORCHRUN, _fail_script, _script_failure, missing_launcher
+from train.sagemaker import (
+    LAUNCHERS,
+    TORCHRUN,
+    _fail_script,
+    _forget_failure,
+    _script_failure,
+    missing_launcher,
+)
 
 TRACEBACK = (
     "Traceback (most recent call last):\n"
@@ -36,14 +43,14 @@ def test_the_exception_is_the_reason(stderr, first):
     assert "INFO" not in found
 
 
-@pytest.mark.parametrize("own", ["", "the label file is empty"])
+@pytest.mark.parametrize("own", ["", "\n", "the label file is empty"])
 def test_a_scripts_own_words_stay(tmp_path, monkeypatch, capsys, own):
     monkeypatch.setattr(Job, "at", staticmethod(lambda: Job(tmp_path)))
     (tmp_path / "output").mkdir()
     if own:
         (tmp_path / "output/failure").write_text(own)
     assert _fail_script("train.py failed with code 1: x") == 1
-    expected = own or "train.py failed with code 1: x"
+    expected = own.strip() or "train.py failed with code 1: x"
     assert (tmp_path / "output/failure").read_text().strip() == expected
     assert capsys.readouterr().err == f"train: failed: {expected}\n"
 
@@ -59,3 +66,38 @@ def test_a_launcher_that_the_image_lacks_is_refused(name):
 @pytest.mark.parametrize("asked", [{}, {TORCHRUN: True}, {name: False for name in LAUNCHERS}])
 def test_torchrun_and_no_launcher_are_there(asked):
     assert missing_launcher(asked) == ""
+
+
+RANKED = "".join(f"[rank1]: {line}\n" for line in TRACEBACK.splitlines())
+NOT_DESTROYED = "[rank1]:[W1130 05:00:00.1 ProcessGroup.cpp:1] Warning: it was not destroyed\n"
+GROUP = (
+    "  + Exception Group Traceback (most recent call last):\n"
+    '  |   File "train.py", line 1, in <module>\n'
+    "  |     fit()\n"
+    "  | ExceptionGroup: two photos (2 sub-exceptions)\n"
+    "  +-+---------------- 1 ----------------\n"
+    "    | ValueError: a\n"
+    "    +---------------- 2 ----------------\n"
+    "    | ValueError: b\n"
+    "    +------------------------------------\n"
+)
+
+
+@pytest.mark.parametrize(
+    "stderr, first",
+    [
+        (RANKED + NOT_DESTROYED, "ValueError: no photos in '/opt/ml/input/data/train'"),
+        (GROUP, "ExceptionGroup: two photos (2 sub-exceptions)"),
+    ],
+)
+def test_marks_before_a_tracebacks_lines_hide_no_exception(stderr, first):
+    found = _script_failure("train.py", Failed("it ended"), bytearray(stderr.encode()))
+    assert found.splitlines()[0] == f"train.py failed with code 3: {first}"
+
+
+def test_an_earlier_runs_reason_is_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(Job, "at", staticmethod(lambda: Job(tmp_path)))
+    Job(tmp_path).write_failure("of yesterday")
+    _forget_failure()
+    _forget_failure()
+    assert Job(tmp_path).failure() == ""

@@ -253,3 +253,10 @@ def test_the_best_recipe_names_the_projects_photos(tmp_path, absolute):
 def test_an_errors_sentence_names_the_file():
     assert sentence_of(OSError(2, "No such file", "a.json")) == "No such file: 'a.json'"
     assert sentence_of(OSError("broken")) == "broken"
+
+
+@pytest.mark.parametrize("name, where", [(None, "out/x"), ("out/x/a.json", "out/x/a.json")])
+def test_a_full_disk_is_named_with_what_to_do(name, where):
+    error = OSError(28, "No space left on device", name)
+    sentence = f"the disk of '{where}' is full; make room, and the same command goes on"
+    assert sentence_of(error, Path("out/x")) == sentence

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from tests.support.tuning import LIMIT_S, begin, command, document, run
+from tests.support.tuning import LIMIT_S, begin, command, document, draw_data, run, settings
 from tests.support.warm_processes import WarmPopen
 from tests.tune.test_tuner import tuner
 from tune.clock import Clock, note_spent
@@ -15,7 +15,11 @@ from tune.errors import SearchError
 from tune.results import read_results
 from tune.storage import STUDY_FILE, FileLock, StudyGone
 from tune.study import make_study
+from tune.trial_runners import Failed
 from tune.trial_states import form
+from tune.trials import run_trial
+from tune.tuner import Tuner
+from tune.worker import Worker
 
 GRID = {
     "strategy": "Grid",
@@ -116,6 +120,39 @@ def test_results_of_another_search_are_left_alone(tmp_path):
         "name another --out, or remove tuning.json"
     )
     assert (tmp_path / "tuning.json").read_bytes() == before
+
+
+def test_photos_that_are_gone_end_a_search_and_fail_no_trial(tmp_path):
+    """A disk that goes away for a moment would else fail all trials that are left."""
+    photos = draw_data(tmp_path / "photos")
+    asked = settings(tmp_path / "out", photos, {})
+    tuning = asked.recipe().tuning[0]
+    worker = Worker(asked, 0)
+    study = make_study(worker.storage, tuning, ())
+    channels = dict(asked.channels)
+
+    class Unplugged:
+        """An engine whose photos go away as it trains."""
+
+        channels_by = "folder"
+
+        def run(self, root: Path, on_line) -> None:
+            photos.rename(tmp_path / "aside")
+            raise Failed("input/data lacks the channel train")
+
+        def stop(self) -> None: ...
+
+    trial = begin(study, tuning)
+    root = asked.tree(tuning.name, "job-0-001")
+    run_trial(trial, tuning, Unplugged(), root, channels, False, lambda: False)
+    assert form(study, tuning, "").trials == ()
+    gone = "the photos in '.*' are gone; once they are back, the same command goes on"
+    with pytest.raises(SearchError, match=gone):
+        worker._take(study, tuning)
+    with pytest.raises(SearchError, match=gone):
+        Tuner(asked, 0, [])._look(study, tuning, Clock(study))
+    (tmp_path / "aside").rename(photos)
+    assert begin(study, tuning).user_attrs["name"] == "job-0-001"
 
 
 def test_the_wait_for_a_lock_ends(tmp_path, monkeypatch):

@@ -111,7 +111,7 @@ def check_writable(job: Job) -> None:
     job.checkpoints.mkdir(parents=True, exist_ok=True)
     probe = job.checkpoints / "slipway-probe"
     write_atomically(probe, b"can be removed")
-    probe.unlink()
+    probe.unlink(missing_ok=True)  # another process may keep the folder tidy
 
 
 def load_checkpoint(job: Job, learner: Learner, identity: Identity) -> State:

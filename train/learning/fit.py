@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 import torch
 
+from artifact.names import printable
 from recipes.hyperparameters import Hyperparameters
 from train.data.photos import PhotoArrays
+from train.failure import reason
 from train.job import Job, JobError
 from train.learning.checkpoint import check_writable, load_checkpoint, save_checkpoint
 from train.learning.linear_head import solve_head, take_over
@@ -88,7 +90,15 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
         else:
             unsaved = copy.deepcopy(learning_state(learner))  # a stop may come within an epoch
         if is_main:
-            write_history(plan.job, state.history, state.times)
+            _keep_history(plan)
+
+
+def _keep_history(plan: Fit) -> None:
+    """Write history.csv. Each epoch writes it whole, so what fails here ends no training."""
+    try:
+        write_history(plan.job, plan.state.history, plan.state.times)
+    except OSError as error:
+        print(printable(f"the history could not be written: {reason(error)}"), flush=True)
 
 
 def _prepare(plan: Fit, stop: Callable[[], bool]) -> None:
@@ -105,7 +115,7 @@ def _prepare_files(plan: Fit) -> None:
         for row in state.history:
             plan.tracker.metrics(row, int(row["epoch"] or 0))
         # a new machine has the checkpoints only
-        write_history(plan.job, state.history, state.times)
+        _keep_history(plan)
         if state.linear_head:
             write_linear_head(plan.job, state.linear_head)
     if _goes_on(state, plan.learner.hyperparameters):
