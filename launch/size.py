@@ -143,13 +143,13 @@ def cores_of(instance_type: str) -> int:
 
 def work_of(speed: dict[str, Any]) -> Work:
     """A photo's work by an artifact's measured times. LaunchError where they are no times."""
-    try:
-        work = Work(float(speed["decode_ms"]), float(speed["engine_ms"]), OTHER_MS)
-    except (KeyError, TypeError, ValueError) as error:
-        raise LaunchError(
-            f"the measured times have no decode_ms and engine_ms ({error!r}); "
-            "`python -m artifact.speed FOLDER` measures an artifact"
-        ) from error
+    for name in ("decode_ms", "engine_ms"):
+        if type(speed.get(name)) not in (int, float):  # a bool is none
+            raise LaunchError(
+                f"the measured times have no number for {name} (found {speed.get(name)!r}); "
+                "`python -m artifact.speed FOLDER` measures an artifact"
+            )
+    work = Work(speed["decode_ms"], speed["engine_ms"], OTHER_MS)
     if not (0 < work.decode_ms < math.inf and 0 < work.engine_ms < math.inf):
         raise LaunchError("the measured times must be above 0 ms")
     return work

@@ -3,6 +3,7 @@
 import fcntl
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.trial import TrialState
@@ -144,7 +145,8 @@ def test_photos_that_are_gone_end_a_search_and_fail_no_trial(tmp_path):
 
     trial = begin(study, tuning)
     root = asked.tree(tuning.name, "job-0-001")
-    run_trial(trial, tuning, Unplugged(), root, channels, False, lambda: False)
+    unplugged: Any = Unplugged()
+    run_trial(trial, tuning, unplugged, root, channels, False, lambda: False)
     assert form(study, tuning, "").trials == ()
     gone = "the photos in '.*' are gone; once they are back, the same command goes on"
     with pytest.raises(SearchError, match=gone):
