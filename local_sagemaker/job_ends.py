@@ -19,6 +19,12 @@ class JobFailed(Exception):
     """A job that cannot go on; the text is its FailureReason."""
 
 
+def algorithm_failed(words: str, code: int) -> JobFailed:
+    """The end of a container that failed, in its own words; however many, the code is shown."""
+    end = f", exit code: {code}"
+    return JobFailed(f"AlgorithmError: {words}"[: REASON_LENGTH - len(end)] + end)
+
+
 @contextmanager
 def uploading() -> Iterator[None]:
     """Says of an object that cannot be written that it was not a download."""

@@ -18,6 +18,7 @@ from local_sagemaker.job_ends import (
     CLOSING,
     SERVER_STOPPED,
     JobFailed,
+    algorithm_failed,
     failure_reason,
     uploading,
 )
@@ -107,7 +108,7 @@ class ProcessingRun(threading.Thread):
         if self.halted:
             self._end("Stopped", RUNTIME if self.halted == RUNTIME else None)
         elif code:
-            raise JobFailed(f"AlgorithmError: {self._last_line}, exit code: {code}")
+            raise algorithm_failed(self._last_line, code)
         else:
             self._upload()
             self._end("Completed")

@@ -14,6 +14,7 @@ from local_sagemaker.job_ends import (
     CLOSING,
     SERVER_STOPPED,
     JobFailed,
+    algorithm_failed,
     failure_reason,
     uploading,
 )
@@ -106,7 +107,7 @@ class TrainingRun(threading.Thread):
         if self.halted:
             self._end("Stopped", self.halted, ENDS[self.halted])
         elif code:
-            raise JobFailed(f"AlgorithmError: {self.hosts.failure(host)}, exit code: {code}")
+            raise algorithm_failed(self.hosts.failure(host), code)
         else:
             self._end("Completed", "Completed", "Training job completed")
 
