@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import IO, Any
 
@@ -273,15 +274,19 @@ def networks_with_label(label: str) -> list[str]:
 
 def gateway() -> str:
     """The address of this machine on the network that containers are on by default; "" if none."""
-    template = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+    template = "{{range .IPAM.Config}}{{.Gateway}} {{.Subnet}} {{end}}"
     network = "bridge"
     if facts().podman:
-        template = "{{range .Subnets}}{{.Gateway}} {{end}}"
+        template = "{{range .Subnets}}{{.Gateway}} {{.Subnet}} {{end}}"
         network = "podman"
-    addresses = output_or_nothing("network", "inspect", network, "--format", template).split()
-    if not addresses:
-        return ""
-    return addresses[0]
+    shown = output_or_nothing("network", "inspect", network, "--format", template).split()
+    if not shown or "/" not in shown[0]:
+        return "".join(shown[:1])
+    # Until Docker's second start it shows the subnet alone. Source: moby, issue 26799.
+    subnet = ip_interface(shown[0])
+    if subnet.ip != subnet.network[0]:  # as --bip has it
+        return str(subnet.ip)
+    return str(subnet.network[1])
 
 
 def sweep(label: str) -> None:

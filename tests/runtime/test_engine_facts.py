@@ -52,6 +52,22 @@ def test_the_variable_holds_where_nothing_is_wanted(have, monkeypatch):
     assert facts().program == "docker"
 
 
+@pytest.mark.parametrize(
+    "shown, address",
+    [
+        ("172.17.0.1 172.17.0.0/16 ", "172.17.0.1"),
+        # as Docker answers until its second start
+        (" 172.17.0.0/16 ", "172.17.0.1"),
+        (" 10.9.8.7/24 ", "10.9.8.7"),
+        (" fd00::/80 ", "fd00::1"),
+        ("", ""),
+    ],
+)
+def test_containers_reach_this_machine_at_the_gateway(have, shown, address):
+    have(docker=DOCKER.replace("esac", f"*inspect\\ bridge*) echo '{shown}' ;;\nesac"))
+    assert docker.gateway() == address
+
+
 def test_one_sentence_when_only_the_group_is_missing(have, capfd):
     have(docker=DENIED)
     assert choose_container_engine("") == "process"
