@@ -1,5 +1,6 @@
 """MetricDefinitions: numbers found by regular expressions in what a job prints."""
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -25,13 +26,16 @@ class JobMetrics:
     def read(self, line: str) -> None:
         """One line of output: a pattern's first group is the value.
 
-        Text that is not a number is passed over, as SageMaker does.
+        Text that is not a number is passed over, as SageMaker does. So are nan and inf, which
+        neither CloudWatch nor JSON has.
         """
         for name, pattern in self._patterns:
             for match in pattern.finditer(line):
                 try:
                     value = float(match.group(1))
                 except (ValueError, IndexError, TypeError):
+                    continue
+                if not math.isfinite(value):
                     continue
                 # A later line replaces the value: FinalMetricDataList has the last one.
                 found = {"MetricName": name, "Value": value, "Timestamp": time.time()}

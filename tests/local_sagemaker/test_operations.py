@@ -197,13 +197,24 @@ def test_a_record_is_there_after_a_restart_and_pages_run_through_all(tmp_path):
 
 
 def test_metrics_are_the_last_numbers_printed():
+    values: list[dict] = []
     metrics = JobMetrics(
-        [{"Name": "loss", "Regex": r"loss=([0-9.]+)"}, {"Name": "word", "Regex": "is (.*)"}]
+        [{"Name": "loss", "Regex": r"loss=([a-z0-9.-]+)"}, {"Name": "word", "Regex": "is (.*)"}],
+        values.append,
     )
-    for line in ("loss=0.5", "not a number", "loss=0.25; then more"):
+    lines = (
+        "loss=0.5",
+        "not a number",
+        "loss=0.25; then more",
+        "it is nan",
+        "loss=nan",
+        "loss=-inf",
+    )
+    for line in lines:
         metrics.read(line)
     # "is (.*)" matches words, which are no metric.
     assert [(entry["MetricName"], entry["Value"]) for entry in metrics.final()] == [("loss", 0.25)]
+    assert [entry["Value"] for entry in values] == [0.5, 0.25]
 
 
 @pytest.mark.parametrize(
