@@ -154,7 +154,10 @@ class Tuner:
         earlier = self._earlier.get(tuning.name)
         if earlier and tuning.name not in optuna.get_all_study_names(self.storage):
             check_same_search(tuning, earlier)
-            say(f"{tuning.name}: {STUDY_FILE} is gone; its trials are those of {RESULTS_FILE}")
+            gone = f"{STUDY_FILE} is gone"
+            if self.settings.storage is not None:
+                gone = "the storage does not hold it any more"
+            say(f"{tuning.name}: {gone}; its trials are those of {RESULTS_FILE}")
         return make_study(self.storage, tuning, imported, first, earlier)
 
     def _look(self, study: optuna.Study, tuning: Tuning, clock: Clock) -> bool:
@@ -249,8 +252,6 @@ class Tuner:
 
 def _earlier_results(settings: SearchSettings) -> dict[str, TuningJob]:
     """The recipe's tuning jobs as an earlier run left them in the output folder, by name."""
-    if settings.storage is not None:  # other machines' trials are not in this machine's results
-        return {}
     try:
         jobs = read_results(settings.out / RESULTS_FILE)
     except (OSError, ResultsError):  # none yet, or another version's: the study has them

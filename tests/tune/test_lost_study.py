@@ -29,9 +29,9 @@ GRID = {
 }
 
 
-def half_done(out: Path, job: dict):
+def half_done(out: Path, job: dict, storage: str | None = None):
     """A tuner whose tuning job has a trial that ended, one that failed, and one that runs."""
-    one = tuner(out, job)
+    one = tuner(out, job, storage=storage)
     tuning = one.recipe.tuning[0]
     study = make_study(one.storage, tuning, ())
     one._current = (study, tuning)
@@ -92,6 +92,17 @@ def test_the_next_run_takes_its_trials_from_the_results(tmp_path, capsys, job):
     assert fresh.user_attrs["name"] == "job-0-004"
     drawn = [trial.hyperparameters for trial in form(study, tuning, "").trials]
     assert len({str(sorted(texts.items())) for texts in drawn}) == 4
+
+
+def test_a_database_that_is_gone_loses_no_trial_either(tmp_path, capsys):
+    storage = f"sqlite:///{tmp_path}/trials.db"
+    one, _, tuning = half_done(tmp_path, {}, storage)
+    (kept,) = read_results(tmp_path / "tuning.json")
+    one._current = None
+    (tmp_path / "trials.db").unlink()
+    study = tuner(tmp_path, {}, storage=storage)._study(tuning, [])
+    assert "the storage does not hold it any more; its trials are" in capsys.readouterr().out
+    assert form(study, tuning, "InProgress").trials == kept.trials[:2]
 
 
 def test_a_number_that_left_no_trace_stays_free(tmp_path):
