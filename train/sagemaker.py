@@ -66,9 +66,20 @@ def command() -> None:
     except SystemExit as end:
         if _finished:
             raise
-        cause = _first_cause(end)
-        words = str(cause) or type(cause).__name__
+        words = _toolkit_words(end, _own_failure())
         sys.exit(_fail(f"the SageMaker toolkit could not start the training: {words}"))
+
+
+def _toolkit_words(end: BaseException, written: str) -> str:
+    """Why the toolkit has ended: its error's words, or the last of those that it has written.
+
+    Where it has handled its error it only exits, with a code. written: in output/failure.
+    """
+    cause = _first_cause(end)
+    lines = written.strip().splitlines()
+    if isinstance(cause, SystemExit) and lines:
+        return lines[-1]
+    return str(cause) or type(cause).__name__
 
 
 def _first_cause(error: BaseException) -> BaseException:
@@ -132,14 +143,19 @@ def _forget_failure() -> None:
 
 def _fail_script(sentence: str) -> int:
     """End after a failed script: what it wrote to output/failure itself stays the reason."""
-    try:
-        own = Job.at().failure()
-    except (JobError, OSError):
-        own = ""
+    own = _own_failure()
     if not own.strip():
         return _fail(sentence)
     print(f"train: failed: {printable(own)}", file=sys.stderr, flush=True)
     return FAILED
+
+
+def _own_failure() -> str:
+    """What the script or the toolkit has written to output/failure; "" without it."""
+    try:
+        return Job.at().failure()
+    except (JobError, OSError):
+        return ""
 
 
 def _script_failure(script: str, error: Exception, tail: bytearray) -> str:

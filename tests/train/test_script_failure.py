@@ -9,6 +9,7 @@ from train.sagemaker import (
     _fail_script,
     _forget_failure,
     _script_failure,
+    _toolkit_words,
     missing_launcher,
 )
 
@@ -101,3 +102,26 @@ def test_an_earlier_runs_reason_is_forgotten(tmp_path, monkeypatch):
     _forget_failure()
     _forget_failure()
     assert Job(tmp_path).failure() == ""
+
+
+@pytest.mark.parametrize(
+    "end, written, words",
+    [
+        # As the toolkit ends where it cannot fetch the script from S3.
+        (SystemExit(1), f"Framework Error: \n{TRACEBACK}\nNo such key\n", "No such key"),
+        (SystemExit(1), "", "1"),
+        (SystemExit(), "", "SystemExit"),
+    ],
+)
+def test_a_toolkit_that_only_exits_has_written_why(end, written, words):
+    assert _toolkit_words(end, written) == words
+
+
+def test_an_error_behind_the_toolkits_end_is_the_reason():
+    try:
+        try:
+            raise ValueError("the true cause")
+        except ValueError:
+            raise SystemExit(1)  # noqa: B904  # as the toolkit does
+    except SystemExit as end:
+        assert _toolkit_words(end, "older words") == "the true cause"
