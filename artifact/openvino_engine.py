@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from artifact.graph_bounds import check_graph
 from artifact.model import ArtifactError
 
 MAX_STREAMS = 4
@@ -77,7 +78,11 @@ class OpenVINOEngine:
     name = "openvino"
 
     def __init__(self, path: Path, precision: str, threads: int, openvino_streams: bool = False):
-        """Compile the model in a file. Raises ArtifactError when OpenVINO cannot read it."""
+        """Compile the model in a file.
+
+        Raises ArtifactError for one that OpenVINO cannot read or that is not run, MemoryError for
+        one that has no room.
+        """
         openvino = load_openvino()
         core = openvino.Core()
         hint = precision if precision in ("bf16", "f16") else "f32"
@@ -85,18 +90,20 @@ class OpenVINOEngine:
             "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": threads,
         }
+        count = min(threads, MAX_STREAMS)
         try:
             model = _read(core, path)
-            _, *shape = model.inputs[0].partial_shape
+            shape = list(model.inputs[0].partial_shape)[1:]
             self.input_shape = tuple(dimension.get_length() for dimension in shape)
             self.classes: int = model.outputs[0].partial_shape[1].get_length()
             widths = [output.partial_shape[1].get_length() for output in model.outputs]
             self.columns: int = sum(widths)
             model.reshape([1, *self.input_shape])
+            check_graph(model, count if openvino_streams else 1)
             compiled = core.compile_model(model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"})
-        except (RuntimeError, IndexError) as error:
+        except (RuntimeError, IndexError, ValueError) as error:
             raise ArtifactError(
-                f"'{path}' is not a graph that OpenVINO reads ({str(error).splitlines()[-1]})"
+                f"'{path}' is not a graph that OpenVINO reads ({_last_line(error)})"
             ) from error
         self.precision = precision
         if precision != "int8":
@@ -106,7 +113,6 @@ class OpenVINOEngine:
         self._streams: list[Request] = []
         self._turn = threading.Lock()
         self._preparing: threading.Thread | None = None
-        count = min(threads, MAX_STREAMS)
         if openvino_streams and count > 1:
             self._preparing = threading.Thread(
                 target=self._prepare,
@@ -184,11 +190,17 @@ class OpenVINOEngine:
             log.warning(
                 "photos run one after the other: "
                 "the model could not be compiled to run several side by side (%s)",
-                str(error).splitlines()[-1],
+                _last_line(error),
             )
             return
         with self._turn:
             self._streams = requests
+
+
+def _last_line(error: Exception) -> str:
+    """The last words of an error, in which OpenVINO says what is wrong; its type without any."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def _read(core: Core, path: Path) -> Model:
