@@ -91,5 +91,6 @@ def _bytes_of(output: Output) -> int:
     """Of a tensor; 0 where its shape follows from the photo alone."""
     if output.partial_shape.is_dynamic:
         return 0
-    bits = output.get_element_type().bitwidth or WIDEST_BITS
-    return math.prod(output.shape) * bits // 8
+    bits: int = output.get_element_type().bitwidth or WIDEST_BITS
+    values: int = math.prod(output.shape)
+    return values * bits // 8

@@ -21,6 +21,9 @@ SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
 CODE = "code"  # below the model's folder, in the SDK's layout
 USUAL = "/opt/ml/model/code"  # how the SDK names it
 REQUIREMENTS = "requirements.txt"
+REQUIREMENTS_BYTES = 64 * 1024
+MOST_REQUIREMENTS = 1000  # looking for a package takes a third of a millisecond
+SHOWN = 500  # letters of what is missing
 MODULE = re.compile(r"[A-Za-z_]\w*\.py")
 IMAGE = "slipway-serve-mms-torch"
 
@@ -67,7 +70,7 @@ class UserCode:
                 f"'{folder}' holds no {self.program}, which {PROGRAM} names; "
                 f"expected model.tar.gz with {CODE}/{self.program}"
             )
-        missing = missing_requirements(folder / REQUIREMENTS)
+        missing = missing_requirements(folder / REQUIREMENTS)[:SHOWN]
         if missing:
             raise ArtifactError(
                 f"'{folder / REQUIREMENTS}' asks for '{printable(missing)}', which this image does "
@@ -79,30 +82,37 @@ class UserCode:
 def missing_requirements(path: Path) -> str:
     """The lines of a requirements.txt that are not met here, in one; empty where all are.
 
-    A line that is no plain requirement, such as an address, is not met.
+    A line that is no plain requirement, such as an address, is not met. Raises ArtifactError for a
+    file that is far larger than lists of packages are.
     """
     if not path.is_file():
         return ""
-    lines = [line.partition(" #")[0].strip() for line in path.read_text("utf-8").splitlines()]
+    with path.open("rb") as file:
+        content = file.read(REQUIREMENTS_BYTES + 1)
+    lines = content.decode("utf-8", "replace").splitlines()
+    if len(content) > REQUIREMENTS_BYTES or len(lines) > MOST_REQUIREMENTS:
+        raise ArtifactError(
+            f"'{path}' has more than {REQUIREMENTS_BYTES:,} bytes or {MOST_REQUIREMENTS:,} lines"
+        )
+    lines = [line.partition(" #")[0].strip() for line in lines]
     wanted = [line for line in lines if line and not line.startswith("#")]
     return " ".join(line.replace(" ", "") for line in wanted if not is_met(line))
 
 
 def is_met(line: str) -> bool:
     """Whether the package of a line of requirements.txt is installed in a version that it takes."""
-    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.requirements import Requirement
 
     try:
         wanted = Requirement(line)
-    except InvalidRequirement:
-        return False
-    if wanted.marker and not wanted.marker.evaluate():
-        return True
-    try:
+        if wanted.marker and not wanted.marker.evaluate():
+            return True
         version = importlib.metadata.version(wanted.name)
+        return not wanted.url and wanted.specifier.contains(version, prereleases=True)
     except importlib.metadata.PackageNotFoundError:
         return False
-    return not wanted.url and wanted.specifier.contains(version, prereleases=True)
+    except (ValueError, RecursionError):  # no requirement, or numbers and brackets without end
+        return False
 
 
 def say_ignored(environment: Mapping[str, str] = os.environ) -> None:

@@ -74,6 +74,28 @@ def test_a_requirement_is_met_by_what_is_installed(line, met):
     assert is_met(line) == met
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"numpy; " + b"(" * 5000 + b"os_name" + b")" * 5000, b"numpy==" + b"1" * 5000, b"numpy\xff"],
+)
+def test_a_requirement_that_cannot_be_read_is_not_met(tmp_path, line):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/a.py").touch()
+    (tmp_path / "code/requirements.txt").write_bytes(line)
+    with pytest.raises(ArtifactError, match="asks for 'numpy") as refused:
+        UserCode("a.py").check(tmp_path)
+    assert len(str(refused.value)) < 2000
+
+
+@pytest.mark.parametrize("content", ["numpy\n" * 1001, "x" * 70_000])
+def test_a_file_that_is_no_list_of_packages_is_refused(tmp_path, content):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/a.py").touch()
+    (tmp_path / "code/requirements.txt").write_text(content)
+    with pytest.raises(ArtifactError, match="more than 65,536 bytes or 1,000 lines"):
+        UserCode("a.py").check(tmp_path)
+
+
 def test_an_image_without_code_says_what_runs_it(caplog):
     say_ignored({})
     assert not caplog.records
