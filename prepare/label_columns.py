@@ -26,7 +26,8 @@ BOXES = "it holds {kind} labels, and not those of whole photos"
 class Columns:
     """photo, labels, split and groups: names of columns; "" for none.
 
-    one_hot: `labels` hold 0 and 1, a class each.
+    one_hot: `labels` hold 0 and 1, a class each. latest: of `labels`, the last one that a row has
+    counts.
     """
 
     photo: str
@@ -34,6 +35,7 @@ class Columns:
     split: str = ""
     one_hot: bool = False
     groups: str = ""
+    latest: bool = False
 
     @property
     def is_ground_truth(self) -> bool:
@@ -45,6 +47,8 @@ class Columns:
         names = [f"'{name}'" for name in self.labels[:4]]
         more = [f"{len(self.labels) - 4} more"] if len(self.labels) > 4 else []
         text = f"photos in '{self.photo}', labels in {', '.join(names + more)}"
+        if self.latest:
+            text += " (the last one that a row has)"
         if self.split:
             text += f", split in '{self.split}'"
         return f"{text}, groups in '{self.groups}'" if self.groups else text
@@ -70,7 +74,8 @@ def _guess(rows: Sequence[Row], photos: PhotoNames, names: list[str]) -> Columns
     others = [name for name in names if name not in (photo, split)]
     labels = _ground_truth_labels(rows, others)
     if labels:
-        return Columns(photo, labels, split)
+        is_chain = len(labels) > 1 and any(_has_classes(rows, name) for name in labels)
+        return Columns(photo, labels, split, latest=is_chain)
     return _plain_labels(rows, others, photo, split)
 
 
@@ -120,10 +125,10 @@ def _repeats(rows: Sequence[Row], name: str) -> bool:
 
 
 def _ground_truth_labels(rows: Sequence[Row], others: list[str]) -> tuple[str, ...]:
-    """The last attribute with metadata of image classification: later jobs correct earlier ones.
+    """The attributes with metadata of image classification, in their order.
 
-    All of them where that one is in few rows, or no row has two: Rekognition's Custom Labels has
-    one for each label.
+    The last one alone where most rows have it, and earlier ones, too: later jobs correct earlier
+    ones. Rekognition's Custom Labels has an attribute for each label.
     """
     attributes = [name for name in others if f"{name}{METADATA}" in others]
     attributes += [name[: -len(METADATA)] for name in others if name.endswith(METADATA)]
@@ -139,6 +144,13 @@ def _ground_truth_labels(rows: Sequence[Row], others: list[str]) -> tuple[str, .
     if max(counts) > 1 and last >= ENOUGH * len(rows):
         return tuple(found[-1:])
     return tuple(found)
+
+
+def _has_classes(rows: Sequence[Row], attribute: str) -> bool:
+    """Whether an attribute is a job's, with several classes; Rekognition's stand for one each."""
+    found = [row.get(f"{attribute}{METADATA}") for row in rows]
+    metadata = [one for one in found if isinstance(one, dict)]
+    return len({as_text(one["class-name"]) for one in metadata if "class-name" in one}) > 1
 
 
 def kind_of_labels(row: Row, attribute: str) -> str:

@@ -167,15 +167,20 @@ def _csv_rows(path: Path, encoding: str, is_photo: Callable[[str], bool]) -> Ite
                 if not any(cell.strip() for cell in cells):
                     continue
                 if not columns:
-                    columns = [cell.strip() for cell in cells]
+                    columns = _column_names(cells)
                     if not any(is_photo(cell) for cell in cells):
                         continue
-                    columns = [f"column {number}" for number in range(1, len(cells) + 1)]
+                    columns = _column_names([""] * len(cells))
                 yield reader.line_num, _cells(columns, cells)
         except csv.Error as error:
             raise PrepareError(
                 f"the list '{path}' cannot be read after line {reader.line_num} ({error})"
             ) from error
+
+
+def _column_names(cells: list[str]) -> list[str]:
+    """A column without a name, such as pandas' index, gets its number for one."""
+    return [cell.strip() or f"column {number}" for number, cell in enumerate(cells, start=1)]
 
 
 def _cells(columns: list[str], cells: list[str]) -> Row | ListError:

@@ -217,12 +217,17 @@ def _take(
         return
     own = found.labels.setdefault(fitting[0], [])
     own += [label for label in labels if label not in own]
-    split = place.role or ROLE_OF.get(as_text(row.get(columns.split, "")).lower())
+    split = place.role or ROLE_OF.get(_cell(row, columns.split).lower())
     if split:
         found.split[fitting[0]] = split
-    group = as_text(row.get(columns.groups, "")).strip()
+    group = _cell(row, columns.groups).strip()
     if group:
         found.group.setdefault(fitting[0], group)
+
+
+def _cell(row: Row, column: str) -> str:
+    """The text in a column; "" where the list has no such column, whose name is "" then."""
+    return as_text(row.get(column, "")) if column else ""
 
 
 def _check_names(found: _Labelled, path: Path) -> None:

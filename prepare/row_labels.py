@@ -18,10 +18,14 @@ def labels_in(row: Row, columns: Columns) -> list[str] | ListError:
         found = [name for name in columns.labels if as_text(row.get(name, "")).lower() in TRUE]
     else:
         there = [name for name in columns.labels if name in row or f"{name}{METADATA}" in row]
+        if columns.latest:
+            there = there[-1:]
         failed = next(filter(None, (_ground_truth_failure(row, name) for name in there)), "")
         if failed:
             return ListError(failed)
         found = list(chain.from_iterable(_named(row, name) for name in there))
+        if any(text.startswith("{") for text in found):
+            return ListError("its label is a JSON object, not a name")
     classes = list(dict.fromkeys(class_name(label) for label in found))
     classes = [label for label in classes if label]
     if not classes:

@@ -221,6 +221,18 @@ def test_a_column_says_which_photos_stay_together(folder):
     assert sorted(by_path.values()) == ["fo", "on", "th", "tw"]
 
 
+def test_a_column_without_a_name_is_no_group_and_no_split(folder):
+    """As pandas writes its index, or a list that ends each row by a comma."""
+    (folder / "labels.csv").write_text(text(",filename,label", "{name[0]},{name}.jpg,{breed}"))
+    found = scan_lists(folder, [folder / "labels.csv"])
+    assert {(source.group, source.split) for source in found.sources} == {("", None)}
+    assert sorted(group_keys(r"/(..)", found.sources).values()) == ["fo", "on", "th", "tw"]
+    (folder / "labels.csv").write_text(text(",label", "{name}.jpg,{breed}"))
+    assert labels(scan_lists(folder, [folder / "labels.csv"])) == {
+        name: (breed,) for name, breed in BREEDS
+    }
+
+
 def test_the_column_of_groups_is_not_guessed_for_labels(folder):
     (folder / "labels.csv").write_text(text("filename,kind,site", "{name}.jpg,{breed},{breed}"))
     with pytest.raises(PrepareError, match="several columns could hold the labels"):
@@ -276,3 +288,25 @@ def test_custom_labels_have_an_attribute_for_each_label(folder):
     (folder / "train.manifest").write_text("\n".join(map(json.dumps, rows)))
     found = scan_lists(folder, lists_beside(folder))
     assert labels(found) == {**{name: (breed,) for name, breed in BREEDS}, "four": ("collie",)}
+
+
+def of_job(name: str, breed: str, job: str) -> dict[str, object]:
+    """A row as a labelling job writes it."""
+    metadata = {"class-name": breed, "type": "groundtruth/image-classification"}
+    return {"source-ref": f"s3://b/{name}.jpg", job: 0, f"{job}-metadata": metadata}
+
+
+def test_a_later_job_corrects_the_few_rows_that_it_has(folder):
+    rows = [of_job(name, breed, "first") for name, breed in BREEDS]
+    rows[2] |= of_job("three", "collie", "second")
+    (folder / "out.manifest").write_text("\n".join(map(json.dumps, rows)))
+    found = scan_lists(folder, lists_beside(folder))
+    assert labels(found) == {**{name: (breed,) for name, breed in BREEDS}, "three": ("collie",)}
+    assert found.said[0].endswith("labels in 'first', 'second' (the last one that a row has)")
+
+
+def test_a_label_that_is_an_object_is_no_name(folder):
+    rows = [{"file": name, "label": {"name": breed}} for name, breed in BREEDS]
+    (folder / "labels.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(PrepareError, match="its label is a JSON object, not a name"):
+        scan_lists(folder, [folder / "labels.jsonl"])
