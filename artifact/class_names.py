@@ -1,9 +1,16 @@
 """Names of classes: one name for each, whatever way a folder or a list writes it."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
 from artifact.names import is_text, printable
+
+# Letters without a shape beside those of category Cf: fillers, and what chooses a letter's style
+# (the properties Default_Ignorable_Code_Point and Variation_Selector of Unicode).
+_WITHOUT_SHAPE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 class ClassNameError(ValueError):
@@ -43,5 +50,9 @@ def check_class_names(names: Iterable[str], where: str) -> None:
 def _look(name: str) -> str:
     """Equal for names that differ in case, width, blanks or invisible letters alone."""
     folded = unicodedata.normalize("NFKC", name).casefold()
-    visible = "".join(letter for letter in folded if unicodedata.category(letter) != "Cf")
+    visible = "".join(letter for letter in folded if not _is_invisible(letter))
     return " ".join(visible.split())
+
+
+def _is_invisible(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cf" or bool(_WITHOUT_SHAPE.match(letter))

@@ -30,7 +30,9 @@ def test_names_of_one_class_are_one():
     assert class_name("a  b") == class_name("a\u00a0b") == "a b"
 
 
-@pytest.mark.parametrize("other", ["cat", "CAT", "C\u200bat", "\uff23at"])
+@pytest.mark.parametrize(
+    "other", ["cat", "CAT", "C\u200bat", "\uff23at", "Cat\ufe0f", "Ca\u034ft", "Cat\u3164"]
+)
 def test_classes_that_look_alike_are_refused_by_name(other):
     with pytest.raises(ClassNameError, match="which look alike"):
         check_class_names(["Cat", class_name(other)], "the source")
