@@ -175,9 +175,10 @@ def _split(folder: Path) -> dict[str, Path]:
     names = [entry.name for entry in class_folders(folder)]
     role_of = _roles_of(names)
     roles = set(role_of.values())
-    if "train" not in roles:
-        return {}
     foreign = [name for name in names if name not in role_of and _is_foreign(folder / name)]
+    if "train" not in roles:
+        _refuse_without_train(folder, role_of, foreign)
+        return {}
     # beside train/ alone, other folders are classes, one of which is called "train"
     if foreign and len(roles) == 1:
         return {}
@@ -194,6 +195,15 @@ def _split(folder: Path) -> dict[str, Path]:
         if own:
             found[role] = folder / own[0]
     return found
+
+
+def _refuse_without_train(folder: Path, role_of: dict[str, str], foreign: list[str]) -> None:
+    """LayoutError for validation/ beside test/ and nothing else: they are no classes."""
+    if len(set(role_of.values())) > 1 and not foreign:
+        raise LayoutError(
+            f"'{folder}' holds parts of a split ({', '.join(role_of)}) and no train; give the "
+            "folder that holds train, too, or rename them if they are classes"
+        )
 
 
 def _roles_of(names: list[str]) -> dict[str, str]:

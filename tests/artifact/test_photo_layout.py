@@ -57,6 +57,20 @@ def test_where_the_classes_lie(tmp_path, paths, parts):
     assert bool(found.said) == any(part.startswith(("images", "set")) for part in parts.values())
 
 
+@pytest.mark.parametrize("names", [("validation", "test"), ("VAL", "Testing")])
+def test_parts_of_a_split_without_train_are_no_classes(tmp_path, names):
+    touch(tmp_path, *(f"set/{name}/{label}/1.jpg" for name in names for label in "ab"))
+    with pytest.raises(LayoutError, match=r"holds parts of a split \(.*\) and no train"):
+        layout_of(tmp_path)
+
+
+def test_a_class_may_be_called_test_or_valid(tmp_path):
+    touch(tmp_path, "valid/1.jpg", "invalid/1.jpg")
+    assert set(layout_of(tmp_path).parts) == {""}
+    touch(tmp_path, "test/1.jpg")
+    assert set(layout_of(tmp_path).parts) == {""}
+
+
 def test_two_folders_of_one_part_are_refused(tmp_path):
     with pytest.raises(LayoutError, match="val and valid, which both mean validation"):
         layout_of(touch(tmp_path, "train/a/1.jpg", "val/a/1.jpg", "valid/a/1.jpg"))
