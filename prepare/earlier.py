@@ -28,10 +28,13 @@ class Places:
         self.by_hash.setdefault(sha256, split)
 
     def of(self, photos: Mapping[Source, Photo]) -> dict[Source, str]:
-        """The split of each photo that was placed; a photo that was moved is known by its hash."""
+        """The split of each photo that was placed, by its hash; of a changed one, by its path.
+
+        The hash counts first: where names were dealt anew, a test photo stays a test photo.
+        """
         placed = {}
         for source, photo in photos.items():
-            split = self.by_path.get(source.path) or self.by_hash.get(photo.sha256)
+            split = self.by_hash.get(photo.sha256) or self.by_path.get(source.path)
             if split:
                 placed[source] = split
         return placed

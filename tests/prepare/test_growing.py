@@ -36,6 +36,22 @@ def test_photos_stay_where_they_are_and_new_ones_fill_the_shares(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_photo_that_takes_anothers_name_stays_on_its_own_side(tmp_path):
+    """Names that are dealt anew, as by a camera or by sorting, bring no test photo to train."""
+    source = photos(tmp_path / "in", a=10, b=10)
+    run(source, tmp_path / "out")
+    first = {row["sha256"]: row["split"] for row in rows(tmp_path / "out")}
+    names = sorted((source / "a").iterdir())
+    names[0].unlink()
+    for path, before in zip(names[1:], names, strict=False):
+        path.rename(before)
+    manifest = tmp_path / "out/manifest.csv"
+    assert run(source, tmp_path / "then", "--keep-split", manifest) == 0
+    then = {row["sha256"]: row["split"] for row in rows(tmp_path / "then")}
+    assert then == {digest: first[digest] for digest in then}
+
+
+@pytest.mark.slow
 def test_another_folder_keeps_the_split_of_a_manifest(tmp_path):
     source = photos(tmp_path / "in", **{"=a": 10, "b": 1})
     run(source, tmp_path / "out")
