@@ -26,9 +26,10 @@ def check_trainable(converted: Converted, splits: Mapping[Source, str]) -> None:
     _check_lost(converted.broken, every)
     if len(every) == 1:
         (only,) = every
+        left_out = _first_left_out(converted)
         raise PrepareError(
             f"there is one class only ('{printable(only)}'); a classifier needs two: "
-            "give a folder of photos for each class, or a list by --labels"
+            f"give a folder of photos for each class, or a list by --labels{left_out}"
         )
     if not by_split["train"]:
         raise PrepareError("the source's own split has no photos in train; put some there")
@@ -81,6 +82,15 @@ def _check_lost(broken: Mapping[Source, str], every: set[str]) -> None:
                 f"the class '{printable(source.label)}' has lost all its photos ({count}), such as "
                 f"'{printable(source.path)}': {reason}; mend them, or take the class away"
             )
+
+
+def _first_left_out(converted: Converted) -> str:
+    """What may have held the other classes: rows of a list and links that lead nowhere."""
+    unreadable = converted.found.passed.unreadable
+    if not unreadable:
+        return ""
+    name, reason = min(unreadable.items())
+    return f"; {len(unreadable)} left out, such as '{printable(name)}': {printable(reason)}"
 
 
 def _why_missing(

@@ -67,6 +67,16 @@ def test_a_set_that_train_refuses_is_refused_with_what_to_do(tmp_path, capsys, s
     assert not (tmp_path / "out").exists()
 
 
+def test_one_class_left_names_the_rows_that_had_no_label(tmp_path, capsys):
+    source = photos(tmp_path / "in", a=4)
+    rows = [f"a {index}.jpg,{label}\n" for index, label in enumerate(["", "b", "", "b"])]
+    (source / "labels.csv").write_text("file,label\n" + "".join(rows))
+    code, said = prepared(source, capsys)
+    assert code == 1
+    assert "there is one class only ('b')" in said
+    assert "2 left out, such as 'labels.csv, line 2': it has no label" in said
+
+
 def test_photos_without_folders_are_named(tmp_path, capsys):
     source = photos(tmp_path / "in", a=2)
     code, said = prepared(source / "a", capsys)
