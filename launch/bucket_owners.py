@@ -3,6 +3,7 @@
 The default bucket's name can be guessed, and whoever makes a bucket first has its name.
 """
 
+from launch.aws import Response
 from launch.context import LaunchContext
 from launch.errors import NOT_ALLOWED, LaunchError, Missing, code_of
 from launch.requests_training import owner, split_s3
@@ -12,12 +13,12 @@ NO_BUCKET = ("404", "NoSuchBucket")
 
 
 def check_bucket(context: LaunchContext, name: str) -> None:
-    """LaunchError for a bucket that is not of its account, Missing for none. Asks once."""
+    """LaunchError for a bucket of another account or region, Missing for none. Asks once."""
     if context.dry or name in context.own_buckets:
         return
     try:
         # The client adds the account: S3 refuses where the bucket is another's.
-        context.ask("s3", "HeadBucket", Bucket=name)
+        answer = context.ask("s3", "HeadBucket", Bucket=name)
     except Exception as error:
         if code_of(error) in NO_BUCKET:
             region = context.location.region
@@ -26,9 +27,33 @@ def check_bucket(context: LaunchContext, name: str) -> None:
             ) from error
         if code_of(error) in NOT_ALLOWED:
             raise LaunchError(foreign(context, name)) from error
-        # Such as another region's: the request itself has its own sentence.
+        # The request itself has its own sentence.
         return
+    check_region(context, name, answer)
     context.own_buckets.add(name)
+
+
+def check_region(context: LaunchContext, name: str, answer: Response) -> None:
+    """LaunchError for a bucket of another region, by the answer of HeadBucket.
+
+    boto3 follows a bucket to its region in silence; SageMaker refuses such a bucket, but only after
+    the photos were sent.
+    """
+    region = context.location.region
+    found = region_in(answer) or region
+    if found != region:
+        raise LaunchError(
+            f"the bucket '{name}' lies in {found}, and the recipe's region is {region}: SageMaker "
+            f"reads and writes buckets of its own region alone; set sagemaker.region to {found}, "
+            f"or take a bucket of {region}"
+        )
+
+
+def region_in(answer: Response) -> str:
+    """The region that HeadBucket names; empty for none."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    # An older S3 service names the region in a header only.
+    return str(answer.get("BucketRegion") or headers.get("x-amz-bucket-region", ""))
 
 
 def foreign(context: LaunchContext, name: str) -> str:

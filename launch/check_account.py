@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from launch.bucket_owners import NO_BUCKET, foreign
+from launch.bucket_owners import NO_BUCKET, foreign, region_in
 from launch.context import LaunchContext
 from launch.errors import NOT_ALLOWED, code_of, is_missing
 from launch.findings import BAD, GOOD, WARNING, Finding, required
@@ -70,9 +70,7 @@ def the_bucket(context: LaunchContext) -> Iterator[Finding]:
             yield Finding(BAD, foreign(context, name))
             return
         raise
-    headers = answer["ResponseMetadata"]["HTTPHeaders"]
-    # An older S3 service names the region in a header only.
-    bucket_region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region", region)
+    bucket_region = region_in(answer) or region
     yield required(
         bucket_region == region,
         f"bucket {name} of account {account} in {bucket_region}",
