@@ -41,6 +41,16 @@ OF_BUCKETS = (
     *("HeadBucket", "ListObjectsV2", "GetObject", "HeadObject"),
     *("PutObject", "CopyObject", "DeleteObject", "DeleteObjects"),
 )
+# What S3 and SageMaker pass on from KMS.
+KEYS = (
+    "KMS.DisabledException",
+    "KMS.NotFoundException",
+    "KMS.InvalidStateException",
+    "KMS.KMSInvalidStateException",
+    "KMSDisabledException",
+    "KMSNotFoundException",
+    "KMSInvalidStateException",
+)
 THROTTLED = (
     "ThrottlingException",
     "Throttling",
@@ -78,6 +88,11 @@ SENTENCES = (
     (
         ("NoSuchBucket",),
         "the bucket does not exist: {message}; make it, or set `sagemaker: bucket:`",
+    ),
+    (
+        KEYS,
+        "the KMS key of `sagemaker: kms_key:`, or of the bucket, cannot be used: {message}; "
+        "enable it, or take a key of the recipe's region",
     ),
     (("OptInRequired",), "this region is not switched on for your account: {message}"),
     (
@@ -216,10 +231,12 @@ def _sentence_of_answer(error: Exception) -> str:
     message = message_of(error)
     operation = str(getattr(error, "operation_name", ""))
     if code in NOT_ALLOWED:
-        if operation in OF_BUCKETS:
-            message += " (or the bucket is another account's: sagemaker.bucket_accounts names it)"
         named = ACTION.search(message)
         action = named[1] if named else operation
+        if action.startswith("kms:"):
+            message += " (the key's own policy must allow it, too)"
+        elif operation in OF_BUCKETS:
+            message += " (or the bucket is another account's: sagemaker.bucket_accounts names it)"
         return (
             f"you may not {action}: {message}; ask for that permission, "
             "or set AWS_PROFILE to a user that has it"

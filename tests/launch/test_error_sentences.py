@@ -58,6 +58,7 @@ def test_botocores_own_errors(error, start):
         ("SignatureDoesNotMatch", "Signature expired: a is now earlier", "this machine's clock"),
         ("InvalidSignatureException", "Signature not yet current: a", "this machine's clock is"),
         ("X", "something", "CreateX answered X: something"),
+        ("KMS.DisabledException", "a is disabled", "the KMS key of `sagemaker: kms_key:`, or of"),
         ("", "something", "CreateX answered an error: something"),
     ],
 )
@@ -103,3 +104,11 @@ def test_code_and_message_of_any_error():
 )
 def test_missing_things(code, message, missing):
     assert is_missing(refused(code, message)) is missing
+
+
+def test_a_key_that_may_not_be_used_is_no_foreign_bucket():
+    message = "User: me is not authorized to perform: kms:GenerateDataKey on resource: key"
+    text = sentence(refused("AccessDenied", message, "PutObject"))
+    assert text.startswith("you may not kms:GenerateDataKey: ")
+    assert "the key's own policy must allow it, too" in text
+    assert "bucket" not in text
