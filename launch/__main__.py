@@ -20,7 +20,7 @@ from launch.context import LaunchContext, open_context
 from launch.cost import cost
 from launch.download import report
 from launch.drift import drift
-from launch.errors import is_expected, sentence
+from launch.errors import LaunchError, is_expected, sentence
 from launch.hosting import deploy
 from launch.invoke import invoke
 from launch.jobs import debug, train
@@ -105,7 +105,11 @@ def run(options: argparse.Namespace) -> int:
     context = open_context(recipe, options, options.out, line_printer(options.dry_run))
     if options.command in OF_JOBS:
         recall_lost(context, options.command)
-    code = COMMANDS[options.command](context)
+    try:
+        code = COMMANDS[options.command](context)
+    except Exception as error:
+        say_continues(context, error)
+        raise
     if options.command in LISTED and not options.dry_run:
         from artifact.project_index import refresh  # loads numpy, which most commands do without
 
@@ -114,6 +118,15 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         print(context.show())
     return code
+
+
+def say_continues(context: LaunchContext, error: Exception) -> None:
+    """A line where AWS stopped answering while a command waited: what it waited for runs on."""
+    is_answer = is_expected(error) and not isinstance(error, (LaunchError, OSError))
+    if context.has_waited and is_answer:
+        context.print(
+            f"what was started continues: `launch follow {context.recipe.path}` waits for it again"
+        )
 
 
 def check_names(recipe: Recipe, options: argparse.Namespace) -> None:

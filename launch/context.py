@@ -56,7 +56,7 @@ class LaunchContext:
 
     poll_s: seconds between two looks at a job. stamp: time and random letters, in the names of new
     things. attempt: in the tag of new things; by it this command knows its own again. own_buckets:
-    those whose owner was asked for, and is right.
+    those whose owner was asked for, and is right. has_waited: for something that runs on AWS.
     """
 
     recipe: Recipe
@@ -72,6 +72,7 @@ class LaunchContext:
     calls: list[Call] = field(default_factory=list)
     clients: dict[str, AwsClient] = field(default_factory=dict)
     own_buckets: set[str] = field(default_factory=set)
+    has_waited: bool = False
 
     @property
     def location(self) -> AwsLocation:
@@ -117,6 +118,7 @@ class LaunchContext:
             self.state.add(kind, name, self.now(), **facts)
 
     def wait(self) -> None:
+        self.has_waited = True
         time.sleep(self.poll_s)
 
     def show(self) -> str:

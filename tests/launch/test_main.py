@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import NoRegionError
+from botocore.exceptions import ClientError, NoRegionError
 
 from launch import __main__ as program
+from launch.context import LaunchContext
 from launch.errors import LaunchError
 from launch.recipe import read_recipe
 from tests.support.registries import no_credentials
@@ -64,6 +65,26 @@ def test_an_interruption_ends_with_130(ends_with, capsys, tmp_path):
 def test_expected_errors_are_one_sentence(ends_with, capsys, error, text):
     assert ends_with(error) == 1
     assert capsys.readouterr().err == f"launch: failed: {text}\n"
+
+
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "ThrottlingException"])
+@pytest.mark.parametrize("waited", [True, False])
+def test_what_runs_is_named_where_aws_stops_answering(tmp_path, monkeypatch, capsys, code, waited):
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+
+    def command(context: LaunchContext) -> int:
+        if waited:
+            context.poll_s = 0
+            context.wait()
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeTrainingJob")
+
+    monkeypatch.setitem(program.COMMANDS, "status", command)
+    path = str(tmp_path / "recipe.yaml")
+    assert program.main(["status", path, "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    line = f"what was started continues: `launch follow {path}` waits for it again\n"
+    assert said.out == (line if waited else "")
+    assert said.err.startswith("launch: failed: ")
 
 
 def test_a_fault_of_ours_keeps_its_traceback(ends_with):
