@@ -15,6 +15,7 @@ from launch.upload import Channel
 
 RULE_RUNS = ("InProgress", "Stopping")
 # In the order of their removal: each thing before the ones that it uses.
+COSTLY = ("api", "endpoint")
 MADE = ("api", "scaling", "endpoint", "config", "model", "alarm")
 
 
@@ -36,6 +37,7 @@ def delete(context: LaunchContext) -> int:
     print_plan(context, calls)
     if not calls and not with_data:
         context.print(f"delete: nothing of {context.recipe.name} is known here")
+        say_others(context)
         return FINE
     if not context.dry and not confirmed(context, len(calls)):
         context.print("delete: nothing was removed")
@@ -50,6 +52,17 @@ def delete(context: LaunchContext) -> int:
         forget_packages(context)
         delete_prefix(context)
     return FINE
+
+
+def say_others(context: LaunchContext) -> None:
+    """A line for each other recipe whose notes beside ours have what costs: one was renamed."""
+    for recipe, entries in context.state.others():
+        names = [f"{entry.kind} {entry.name}" for entry in entries if entry.kind in COSTLY]
+        if names:
+            context.print(
+                f"delete: the notes here of the recipe '{recipe}' have {', '.join(names)}; if that "
+                "was this recipe's name before, give it back, and run `launch delete` again"
+            )
 
 
 def print_plan(context: LaunchContext, calls: list[Call]) -> None:
@@ -212,5 +225,10 @@ def delete_prefix(context: LaunchContext) -> None:
         return
     channel = Channel(context.client("s3"), name, key)
     names = list(channel.objects())
-    channel.delete(names)
+    kept = channel.delete(names)
     context.print(f"delete: {len(names)} objects removed")
+    if kept:
+        context.print(
+            f"delete: the bucket '{name}' is versioned: it keeps {kept} of them as older versions, "
+            "which go on costing until a lifecycle rule of the bucket, or you, remove these"
+        )

@@ -5,7 +5,7 @@ Another command, or the same one after Ctrl-C, finds them there again.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,16 @@ class State:
     def all(self, *kinds: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.kind in kinds]
 
+    def others(self) -> list[tuple[str, list[Entry]]]:
+        """Recipe and entries of the other notes in this folder; those that are unreadable lack."""
+        found = []
+        for path in sorted(self.path.parent.glob("*.json")):
+            if path == self.path:
+                continue
+            with suppress(LaunchError, OSError):
+                found.append(read_notes(path))
+        return found
+
     def latest(self, *kinds: str) -> Entry | None:
         return next(reversed(self.all(*kinds)), None)
 
@@ -144,7 +154,8 @@ def read_notes(path: Path) -> tuple[str, list[Entry]]:
         version = document["format_version"]
         if version != FORMAT_VERSION:
             raise LaunchError(
-                f"'{path}' has format_version {version}; this launcher knows {FORMAT_VERSION}"
+                f"'{path}' has format_version {version}; this launcher knows {FORMAT_VERSION}: "
+                "use the version of Slipway that wrote it"
             )
         entries = [Entry(**entry) for entry in document["entries"]]
         if not all(is_sound(entry) for entry in entries):

@@ -183,17 +183,21 @@ class Channel:
             **s3_encryption(self.kms_key),
         )
 
-    def delete(self, names: list[str]) -> None:
-        """Remove objects. LaunchError for one that S3 did not remove."""
+    def delete(self, names: list[str]) -> int:
+        """Remove objects; of how many a versioned bucket keeps what they were.
+
+        LaunchError for one that S3 did not remove.
+        """
+        kept = 0
         for start in range(0, len(names), MOST_KEYS):
             part = [{"Key": self.key + name} for name in names[start : start + MOST_KEYS]]
-            answer = self.client.delete_objects(
-                Bucket=self.bucket, Delete={"Objects": part, "Quiet": True}
-            )
+            answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": part})
+            kept += sum(bool(gone.get("DeleteMarker")) for gone in answer.get("Deleted", []))
             for failed in answer.get("Errors", []):
                 raise LaunchError(
                     f"S3 did not delete '{failed.get('Key')}': {failed.get('Message')}"
                 )
+        return kept
 
 
 def upload(

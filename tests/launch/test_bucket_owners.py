@@ -13,6 +13,7 @@ from launch.check_inputs import data
 from launch.errors import LaunchError, sentence
 from launch.making import make
 from launch.recipe import read_recipe
+from launch.removal import delete_prefix
 from launch.requests_training import channels, folder_uri
 from tests.support.jobs import draw_channel
 from tests.support.launching import ScriptedAws, recipe, target
@@ -27,6 +28,10 @@ def s3_url():
     with moto() as url:
         place = {"LocationConstraint": "eu-west-1"}
         client_at(url, "s3").create_bucket(Bucket="mine", CreateBucketConfiguration=place)
+        elsewhere = {"LocationConstraint": "eu-central-1"}
+        client_at(url, "s3", "eu-central-1").create_bucket(
+            Bucket="far", CreateBucketConfiguration=elsewhere
+        )
         other = client_at(url, "s3")
         other.meta.events.register("before-sign.s3", lambda request, **_: as_other(request.headers))
         other.create_bucket(Bucket="theirs", CreateBucketConfiguration=place)
@@ -81,6 +86,28 @@ def test_anothers_bucket_gets_nothing(opened, s3_url):
         source = {"Bucket": "theirs", "Key": "a"}
         one.context.ask("s3", "CopyObject", Bucket="mine", Key="a", CopySource=source)
     assert client_at(s3_url, "s3").list_objects_v2(Bucket="theirs")["KeyCount"] == 0
+
+
+def test_a_bucket_of_another_region_gets_nothing(opened, s3_url):
+    """boto3 would follow it there, and SageMaker refuse it once all photos were sent."""
+    one = opened("far")
+    (finding,) = the_bucket(one.context)
+    assert finding.level == "failed"
+    with pytest.raises(LaunchError, match="the bucket 'far' lies in eu-central-1, and the recipe"):
+        upload_channels(one.context)
+    assert client_at(s3_url, "s3").list_objects_v2(Bucket="far")["KeyCount"] == 0
+
+
+def test_a_versioned_bucket_keeps_what_delete_removed(opened, s3_url):
+    one = opened("versions")
+    place = {"LocationConstraint": "eu-west-1"}
+    s3 = client_at(s3_url, "s3")
+    s3.create_bucket(Bucket="versions", CreateBucketConfiguration=place)
+    s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="versions", Key="slipway/colours/a", Body=b"a")
+    delete_prefix(one.context)
+    assert one.printed[0] == "delete: 1 objects removed"
+    assert one.printed[1].startswith("delete: the bucket 'versions' is versioned: it keeps 1 of")
 
 
 def test_a_named_account_may_own_the_bucket(opened):

@@ -4,6 +4,7 @@ import pytest
 
 from launch.errors import LaunchError
 from launch.removal import delete
+from launch.state import State
 from tests.support.launching import JOB, training
 
 
@@ -62,3 +63,16 @@ def test_delete_with_data_refuses_while_a_job_runs(script):
         delete(running.context)
     running.finished()
     assert [entry.name for entry in running.context.state.entries] == [JOB, "demo"]
+
+
+def test_a_renamed_recipes_endpoint_is_named(script):
+    """The notes of its old name lie beside the new ones."""
+    one = script(yes=True)
+    State(one.context.state.path.parent / "old.json", "old").add("endpoint", "old", "now")
+    State(one.context.state.path.parent / "jobs.json", "jobs").add("training", "a", "now")
+    one.no_endpoint()
+    assert delete(one.context) == 0
+    assert one.finished().splitlines()[-1] == (
+        "delete: the notes here of the recipe 'old' have endpoint old; if that was this recipe's "
+        "name before, give it back, and run `launch delete` again"
+    )

@@ -75,7 +75,12 @@ def test_entries_by_kind_and_the_latest(state):
             "is not a file of this launcher",
         ),
         ('{"format_version": 0}', "has format_version 0; this launcher knows 1"),
-        ('{"format_version": 2}', "has format_version 2; this launcher knows 1"),
+        (
+            '{"format_version": 2}',
+            "has format_version 2; this launcher knows 1: use the version of Slipway that wrote it",
+        ),
+        ("", "is not a file of this launcher"),
+        ('{"format_version": 1, "entr', "is not a file of this launcher"),
     ],
 )
 def test_other_programs_files_are_errors(tmp_path, content, expected):
@@ -96,6 +101,15 @@ def test_recipes_whose_names_look_alike_do_not_share_their_notes(tmp_path):
     State(tmp_path / "my-demo.json", "my demo").add("endpoint", "my-demo", "now")
     with pytest.raises(LaunchError, match="has the notes of the recipe 'my demo', and this one is"):
         State(tmp_path / "my-demo.json", "my-demo")
+
+
+def test_the_notes_of_other_recipes_are_read_beside_ours(tmp_path):
+    State(tmp_path / "old.json", "old").add("endpoint", "old", "now")
+    (tmp_path / "torn.json").write_text("{")
+    (tmp_path / "folder.json").mkdir()
+    own = State(tmp_path / "new.json", "new")
+    own.add("endpoint", "new", "now")
+    assert own.others() == [("old", [Entry("endpoint", "old", "now")])]
 
 
 def test_make_clean_keeps_the_notes_alone(tmp_path):
