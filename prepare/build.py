@@ -8,7 +8,7 @@ from artifact.model import write_atomically
 from prepare.convert import Photo
 from prepare.converted import Converted, stamp
 from prepare.earlier import earlier_places
-from prepare.groups import group_keys, group_names
+from prepare.groups import group_keys, group_names, group_warnings
 from prepare.manifests import manifests
 from prepare.near_copies import NearCopies, near_copies
 from prepare.options import JOIN, Options
@@ -55,7 +55,8 @@ def prepare(options: Options) -> Summary:
     except BaseException:
         shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
         raise
-    summary = _finish(options, earlier, converted, splits, near)
+    remarks = [*warnings(converted, splits), *group_warnings(keys, splits)]
+    summary = _finish(options, earlier, converted, splits, near, remarks)
     shutil.rmtree(staging)
     return summary
 
@@ -133,6 +134,7 @@ def _finish(
     converted: Converted,
     splits: Mapping[Source, str],
     near: NearCopies,
+    remarks: Sequence[str],
 ) -> Summary:
     """Move each photo to its place, and write the lists, the report and the state."""
     folder = options.destination
@@ -140,7 +142,6 @@ def _finish(
     photos = converted.photos()
     outputs = output_paths(splits)
     more = more_paths(splits, outputs)
-    remarks = warnings(converted, splits)
     summary = summarise(options, photos, splits, converted.broken, converted.found, remarks, near)
     files = _lists(photos, summary)
     files |= manifests(photos, splits, outputs, summary.classes, options.s3_uri)

@@ -6,6 +6,8 @@ A group stays on one side of the split.
 import re
 from collections.abc import Iterable, Mapping
 
+from artifact.names import printable
+from artifact.page_text import counted
 from prepare.convert import Photo
 from prepare.scan import PrepareError, Source
 
@@ -60,7 +62,7 @@ def group_keys(pattern: str, sources: Iterable[Source]) -> dict[Source, str]:
     """The key of each source that has one: its group in a list, or what its path has.
 
     pattern: a regular expression, searched for in a path. The key is what its groups match, or all
-    that it matches where it has none. PrepareError for one that no path has.
+    that it matches where it has none; an empty one is none. PrepareError for one that no path has.
     """
     sources = list(sources)
     listed = {source: source.group for source in sources if source.group}
@@ -73,10 +75,40 @@ def group_keys(pattern: str, sources: Iterable[Source]) -> dict[Source, str]:
         if match is None:
             continue
         parts = match.groups() or (match[0],)
-        keys[source] = "\0".join(part or "" for part in parts)
+        if any(parts):
+            keys[source] = "\0".join(part or "" for part in parts)
     if not keys:
         raise PrepareError(
             f"--groups: no photo's path has '{pattern}', and no list of labels has a column of "
             "this name (--labels)"
         )
     return keys
+
+
+def group_warnings(keys: Mapping[Source, str], splits: Mapping[Source, str]) -> list[str]:
+    """Sentences on groups that do not do what they are for. keys: of group_keys."""
+    if not keys:
+        return []
+    found = []
+    sides: dict[str, set[str]] = {}
+    for source, key in keys.items():
+        sides.setdefault(key, set()).add(splits[source])
+    torn = sorted(source.path for source, key in keys.items() if len(sides[key]) > 1)
+    if torn:
+        count = sum(len(own) > 1 for own in sides.values())
+        found.append(
+            f"{counted(count, 'group')} of --groups on several sides, such as that of "
+            f"'{printable(torn[0])}': photos that had a side already keep it; prepare into a new "
+            "folder without --keep-split, or move them in the source's own split"
+        )
+    if len(keys) < len(splits):
+        found.append(
+            f"{len(splits) - len(keys)} of {len(splits)} photos have no group by --groups; each of "
+            "them is dealt out by itself"
+        )
+    elif len(sides) == 1:
+        found.append(
+            f"--groups puts all {len(splits)} photos into one group, which stays on one side; "
+            "parentheses in the pattern take the part that tells groups apart"
+        )
+    return found

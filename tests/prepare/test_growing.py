@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from prepare.scan import Source
+from prepare.groups import group_keys, group_warnings
+from prepare.scan import PrepareError, Source
 from prepare.split import assign, counts
 from tests.support.photo_folders import photos, picture, rows, run, save
 
@@ -163,3 +164,24 @@ def test_new_copies_of_a_placed_photo_join_it():
     assert found[Source("a/6", "a")] == "validation"
     twice = {**placed, Source("a/5", "a"): "train"}
     assert assign(groups, SHARES, 0, twice)[Source("a/0", "a")] == "test"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "splits", "words"),
+    [
+        (r"p(\d)", ("train", "train", "test", "test"), None),
+        (r"p(\d)", ("train", "test", "test", "test"), "1 group of --groups on several sides, such"),
+        (r"p(1)", ("train", "train", "test", "train"), "2 of 4 photos have no group by --groups"),
+        ("p", ("train",) * 4, "--groups puts all 4 photos into one group"),
+    ],
+)
+def test_groups_that_do_not_what_they_are_for_are_said(pattern, splits, words):
+    sources = [Source(f"a/p{person}_{index}.jpg", "a") for person in (1, 2) for index in (1, 2)]
+    keys = group_keys(pattern, sources)
+    found = group_warnings(keys, dict(zip(sources, splits, strict=True)))
+    assert [sentence[: len(words or "")] for sentence in found] == ([words] if words else [])
+
+
+def test_a_pattern_that_matches_nothing_of_a_path_makes_no_group():
+    with pytest.raises(PrepareError, match="no photo's path has"):
+        group_keys("(x)?", [Source("a/1.jpg", "a"), Source("b/1.jpg", "b")])
