@@ -24,6 +24,8 @@ set -euo pipefail
 CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source=docker/engine.sh
 source docker/engine.sh
+# shellcheck source=docker/in_time.sh
+source docker/in_time.sh
 # shellcheck source=docker/cuda.sh
 source docker/cuda.sh
 out=${OUT:-out/images.json}
@@ -34,7 +36,8 @@ fail() { echo "build_and_push.sh: $*" >&2; exit 1; }
 chosen=$(docker/build.sh --names "$@")
 read -r -a names <<<"$chosen"
 
-commit=$(git rev-parse --short=12 HEAD 2>/dev/null) || fail "$(docker/changes.sh --why)"
+commit=$(in_time "$GIT_S" git rev-parse --short=12 HEAD 2>/dev/null) \
+    || fail "$(docker/changes.sh --why)"
 changes=$(docker/changes.sh)
 tag=$commit
 if [[ -n $changes ]]; then

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 VARIABLE = "SLIPWAY_GIT_COMMIT"  # our images set it
+TIMEOUT_S = 10.0  # for git, which may lie on a disk that does not answer
 
 
 @functools.cache
@@ -20,8 +21,14 @@ def commit() -> str:
     own = {**os.environ, "GIT_CEILING_DIRECTORIES": str(checkout.parent)}
     try:
         done = subprocess.run(
-            command, cwd=checkout, env=own, capture_output=True, text=True, check=False
+            command,
+            cwd=checkout,
+            env=own,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
         )
-    except OSError:  # no git here
+    except (OSError, subprocess.TimeoutExpired):  # no git here, or one that hangs
         return ""
     return done.stdout.strip()

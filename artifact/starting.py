@@ -24,6 +24,7 @@ PACKAGES = (
 MODULES = ("serve.mms", "tune.show", "recipes.schema")
 WITH_COMMANDS = ("local_test", "slipway")
 _state = {"program": ""}
+_said: set[str] = set()
 
 
 def begin() -> None:
@@ -44,7 +45,10 @@ def begun() -> None:
 
 
 class Loading:
-    """Say that something loads, such as torch, where it takes more than a moment."""
+    """Say that something loads, such as torch, where it takes more than a moment.
+
+    It is said once, though a program may load it in parts.
+    """
 
     def __init__(self, program: str, what: str) -> None:
         import threading  # not above: until this module is there, Ctrl-C is a traceback
@@ -61,7 +65,9 @@ class Loading:
         self._timer.cancel()
 
     def _say(self) -> None:
-        print(self._line, file=sys.stderr, flush=True)
+        if self._line not in _said:
+            _said.add(self._line)
+            print(self._line, file=sys.stderr, flush=True)
 
 
 def command_of(words: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifact.starting import Loading
 from diagnose.findings import (
     ERROR,
     IN_PROGRESS,
@@ -150,7 +151,8 @@ def are_named(rules: str | list[str] | None) -> bool:
 def open_trial(tensors: Path) -> "JobTrial":
     """smdebug's trial of the folder. DiagnoseError without readable tensors, or without smdebug."""
     try:
-        from diagnose.trial import JobTrial
+        with Loading("diagnose", "smdebug and torch"):
+            from diagnose.trial import JobTrial
     except ModuleNotFoundError as error:
         raise DiagnoseError(
             f"the package '{error.name}' is not installed; "

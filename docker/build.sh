@@ -35,6 +35,8 @@ CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export GIT_CEILING_DIRECTORIES=${PWD%/*}
 # shellcheck source=docker/engine.sh
 source docker/engine.sh
+# shellcheck source=docker/in_time.sh
+source docker/in_time.sh
 # shellcheck source=docker/cuda.sh
 source docker/cuda.sh
 distribution=${DISTRIBUTION:-trixie}
@@ -52,20 +54,7 @@ has_base() {  # has_base IMAGE: one of the wanted architecture; a tag may name a
 
 megabytes() { echo "$(($("$engine" image inspect --format '{{.Size}}' "$1") / 1000000))MB"; }
 
-pull() {  # pull IMAGE SECONDS: not everywhere is there a program `timeout`
-    local client waited=0
-    "$engine" pull --quiet --platform "linux/$arch" "$1" &
-    client=$!
-    while kill -0 "$client" 2>/dev/null; do
-        if [[ $waited -ge $2 ]]; then
-            kill "$client"
-            return 1
-        fi
-        sleep 1
-        waited=$((waited + 1))
-    done
-    wait "$client"
-}
+pull() { in_time "$2" "$engine" pull --quiet --platform "linux/$arch" "$1"; }  # IMAGE SECONDS
 
 choose_base() {  # sets base
     base=${BASE_IMAGE:-}
@@ -240,7 +229,7 @@ network=${BUILD_NETWORK:-}
 if [[ -z $network ]] && is_stand_in "$base"; then network=host; fi
 
 commit=unknown version=unknown tag=unknown source=""
-if git rev-parse --verify --quiet HEAD >/dev/null 2>&1; then
+if in_time "$GIT_S" git rev-parse --verify --quiet HEAD >/dev/null 2>&1; then
     dirty=$([[ -z $(docker/changes.sh) ]] || echo -dirty)
     commit=$(git rev-parse HEAD)$dirty
     tag=$(git rev-parse --short=12 HEAD)$dirty

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from artifact.machine import give_memory_back
+from artifact.starting import Loading
 from artifact.unpack import discard_unpacked
 from serve.answering import ServingLimits
 from serve.app import MIB, Page, create_app, too_large
@@ -77,15 +78,16 @@ def traces_wanted() -> "Traces | None":
 
 
 def _single_model_app(settings: ServingSettings, limits: ServingLimits, metrics: Metrics) -> Flask:
-    predictor = Predictor(
-        settings.model,
-        settings.precision,
-        SharedLimits(settings.threads),
-        settings.device,
-        died=_leave,
-        openvino_streams=True,
-        hooks=settings.hooks,
-    )
+    with Loading("serve", "the model"):
+        predictor = Predictor(
+            settings.model,
+            settings.precision,
+            SharedLimits(settings.threads),
+            settings.device,
+            died=_leave,
+            openvino_streams=True,
+            hooks=settings.hooks,
+        )
     batcher = predictor.batcher
     show_live(metrics, lambda: batcher.waiting, lambda: int(batcher.fault() is None))
     log.info(

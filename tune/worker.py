@@ -13,6 +13,7 @@ from pathlib import Path
 import optuna
 
 from artifact.names import printable
+from artifact.starting import Loading
 from recipes.tuning import Tuning
 from tune.configurations import give_another_if_repeated, without_repetition
 from tune.errors import SearchError
@@ -114,7 +115,8 @@ class Worker:
             gpu = None
             if given.isdigit():
                 gpu = int(given)
-            self._engine = make_engine(self.settings, gpu)
+            with Loading("worker", "torch"):
+                self._engine = make_engine(self.settings, gpu)
         return self._engine
 
 

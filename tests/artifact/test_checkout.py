@@ -8,6 +8,16 @@ import subprocess
 from artifact import checkout
 
 
+def test_a_git_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.delenv(checkout.VARIABLE, raising=False)
+    program = tmp_path / "git"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(checkout, "TIMEOUT_S", 0.2)
+    assert checkout.commit.__wrapped__() == ""
+
+
 def test_the_commit_of_a_project_around_the_code_is_not_ours(tmp_path, monkeypatch):
     monkeypatch.delenv(checkout.VARIABLE, raising=False)
     place = tmp_path / "theirs" / "slipway" / "artifact" / "checkout.py"

@@ -38,6 +38,18 @@ assert "torch" not in sys.modules
 """
 
 
+def test_a_wait_for_smdebug_is_said(sound, capfd, monkeypatch):
+    said = []
+
+    def loading(*words: str) -> nullcontext[None]:
+        said.append(words)
+        return nullcontext()
+
+    monkeypatch.setattr("diagnose.evaluation.Loading", loading)
+    main([str(sound)])
+    assert said[:1] == [("diagnose", "smdebug and torch")]
+
+
 def test_a_rule_that_fires_says_where_and_what_to_do_and_exits_with_3(sound, capfd):
     code, said = command(
         capfd,

@@ -62,6 +62,20 @@ def test_a_folder_whose_commit_git_does_not_say_is_named_with_the_cure(checkout)
     )
 
 
+@pytest.mark.parametrize("hangs, said", [("rev-parse", "git"), ("status", "git status")])
+def test_a_git_that_hangs_is_ended(checkout, tmp_path, hangs, said):
+    program = tmp_path / "git"
+    real = shutil.which("git")
+    program.write_text(f'#!/bin/sh\n[ "$1" = {hangs} ] && exec sleep 60\nexec "{real}" "$@"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = push(checkout, PATH=path, GIT_S="1")
+    assert done.returncode != 0
+    sentence = f"{said} does not answer within 1 s; look at the disk of '{checkout}'"
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.fixture
 def registry(tmp_path):
     needed(docker.answers(), "no Docker engine answers `docker info`: the push is not tested")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -42,13 +43,21 @@ def asked(gateway: Any, path: str) -> dict[str, Any] | str:
 @pytest.fixture
 def engines(monkeypatch) -> list[tuple[Any, dict[str, Any]]]:
     """The arguments of each predictor that is opened."""
+    said: list[tuple[str, str]] = []
+
+    def loading(*words: str) -> nullcontext[None]:
+        said.append((words[0], words[1]))
+        return nullcontext()
+
     opened: list[tuple[Any, dict[str, Any]]] = []
 
     def opening(*arguments: Any, **options: Any) -> Predictor:
+        assert said == [("serve", "the model")]  # a wait for it is said from before on
         opened.append((arguments, options))
         return Predictor(*arguments, **options)
 
     monkeypatch.setattr(factory, "give_memory_back", lambda: None)
+    monkeypatch.setattr(factory, "Loading", loading)
     monkeypatch.setattr(factory, "Predictor", opening)
     return opened
 

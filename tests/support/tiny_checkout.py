@@ -12,7 +12,8 @@ IMAGE = "slipway-tiny"
 def tiny_checkout(root: Path) -> Path:
     """The checkout's folder, with everything committed."""
     (root / "docker").mkdir(parents=True)
-    scripts = [f"docker/{name}.sh" for name in ("build", "changes", "cuda", "engine", "steps")]
+    names = ("build", "changes", "cuda", "engine", "in_time", "steps")
+    scripts = [f"docker/{name}.sh" for name in names]
     for name in ("build_and_push.sh", *scripts, ".gitignore"):
         shutil.copy(REPOSITORY / name, root / name)
     for package in ("launch", "artifact"):

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -156,13 +157,20 @@ def test_a_worker_leaves_or_is_killed(tmp_path, monkeypatch, script, code):
 @pytest.mark.parametrize("given, gpu", [("", None), ("3", 3), ("GPU-1", None)])
 def test_a_workers_engine_is_made_once_with_its_gpu(monkeypatch, tmp_path, given, gpu):
     made: list[tuple[object, ...]] = []
+    said: list[tuple[str, str]] = []
     engine = InProcess.__new__(InProcess)  # without torch, which its making loads
 
     def make(*given: object) -> InProcess:
+        assert said == [("worker", "torch")]  # a wait for it is said from before on
         made.append(given)
         return engine
 
+    def loading(*words: str) -> nullcontext[None]:
+        said.append((words[0], words[1]))
+        return nullcontext()
+
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    monkeypatch.setattr("tune.worker.Loading", loading)
     monkeypatch.setattr("tune.worker.make_engine", make)
     one = Worker(SearchSettings(tmp_path, {}, {}, {}, image="mine"), 0)
     assert one.engine is engine
