@@ -12,6 +12,7 @@ from itertools import chain
 
 from artifact.log_lines import log_to
 from artifact.names import escape_output, printable
+from artifact.os_errors import sentence_of
 from artifact.project_index import refresh_above
 from diagnose.diagnosis import NAMES, Diagnosis, any_name, conclude, diagnose_output, with_defaults
 from diagnose.findings import DiagnoseError, Finding, read_findings
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     except DiagnoseError as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(f"{error.strerror or error}: '{error.filename or options.output}'")
+        return _fail(sentence_of(error))
     except KeyboardInterrupt:
         print("diagnose: interrupted", file=sys.stderr)
         return INTERRUPTED

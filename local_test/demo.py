@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from artifact.names import printable
+from artifact.os_errors import sentence_of
 from recipes.command_line import CommandLine, interrupted
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters
@@ -68,7 +69,7 @@ def main() -> int:
         engine = make_container_engine(name)
         return demo(engine, options.data, options.out.absolute(), recipe)
     except (RunError, RecipeError, OSError) as error:
-        print(f"demo: failed: {printable(error)}", file=sys.stderr)
+        print(f"demo: failed: {printable(sentence_of(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return interrupted("demo", "; the earlier results are as they were")

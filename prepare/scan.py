@@ -51,7 +51,8 @@ def scan(folder: Path) -> Scan:
     of a class that has lost all its photos; OSError for a folder that cannot be read.
     """
     if not folder.is_dir():
-        raise PrepareError(f"the source '{folder}' is not a folder")
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise PrepareError(f"the source '{folder}' {what}")
     try:
         layout = layout_of(folder)
         sources, passed = _list(folder, layout)

@@ -20,6 +20,7 @@ from recipes.suggestion import hint
 RECIPE = Path(RECIPE_FILE)  # of the current folder, where none is named
 # argparse's own sentences, in all of its versions
 CHOICE = re.compile(r"invalid choice: '([^']*)'")
+REQUIRES_RECIPE = "the following arguments are required: recipe"
 UNRECOGNIZED = re.compile(r"unrecognized arguments: (--?[\w-]+)")
 _called_as: dict[str, str] = {}
 
@@ -68,6 +69,8 @@ class CommandLine(argparse.ArgumentParser):
 
     def error(self, message: str) -> Never:
         """End with exit code 2 and a sentence; an unknown name gets its nearest known one."""
+        if message.startswith(REQUIRES_RECIPE):
+            message = no_recipe()
         choice = CHOICE.search(message)
         option = UNRECOGNIZED.search(message)
         if choice:
@@ -96,6 +99,14 @@ def interrupted(program: str, more: str = "") -> int:
 def recipe_here() -> bool:
     """Whether the current folder is a project: one with a recipe of its own."""
     return RECIPE.is_file()
+
+
+def no_recipe() -> str:
+    """The sentence where a recipe is needed, and none is named or here."""
+    return (
+        f"there is no {RECIPE} in '{Path.cwd()}'; go to the project's folder, name a recipe, "
+        "or type: slipway init NAME"
+    )
 
 
 def add_recipe(parser: argparse.ArgumentParser, text: str = "a YAML file") -> None:

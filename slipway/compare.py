@@ -18,6 +18,7 @@ import numpy as np
 from artifact.jpeg_writing import encode_jpeg
 from artifact.line_chart import LEFT, MARGIN, RIGHT, Chart, line_chart
 from artifact.names import printable
+from artifact.os_errors import sentence_of
 from artifact.page import write_page
 from artifact.page_text import counted, duration, percent, percent_tick
 from artifact.photo_kinds import PhotoError
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         write_comparison(options.page, trainings, pairs)
         refresh_above(options.page)
     except (RunError, OSError, ValueError) as error:
-        print(f"compare: failed: {printable(error)}", file=sys.stderr)
+        print(f"compare: failed: {printable(sentence_of(error))}", file=sys.stderr)
         return FAILED
     for other, pair in zip(trainings[1:], pairs, strict=True):
         line = f"compare: {trainings[0].name} and {other.name}: {words_of(pair)}"

@@ -15,6 +15,7 @@ import jinja2
 import yaml
 
 from artifact.names import is_text, printable, shell_word
+from artifact.os_errors import sentence_of
 from recipes.command_line import RECIPE, CommandLine
 from recipes.schema import recipe_schema
 from runtime.processes import REPOSITORY
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder = create(options.folder, options.photos)
     except (InitError, OSError) as error:
-        print(f"init: failed: {printable(error)}", file=sys.stderr)
+        print(f"init: failed: {printable(sentence_of(error))}", file=sys.stderr)
         return FAILED
     print(f"init: wrote {', '.join(sorted(os.listdir(folder)))} to '{folder}'")
     print(f"init: next: cd {shell_word(folder)}; {_next_step(options.photos)}slipway train")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifact.project_pages import INDEX
-from recipes.command_line import RECIPE
+from recipes.command_line import RECIPE, no_recipe
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters
 from recipes.recipe import Recipe, read_recipe
@@ -63,10 +63,7 @@ def results_here(out: Path = OUT) -> Results:
 def project_recipe(path: Path = RECIPE) -> Recipe:
     """A project's recipe, whose hyperparameters our training takes. RecipeError otherwise."""
     if path == RECIPE and not path.exists():
-        raise RecipeError(
-            f"there is no {RECIPE} in '{Path.cwd()}'; go to the project's folder, name a recipe, "
-            "or type: slipway init NAME"
-        )
+        raise RecipeError(no_recipe())
     recipe = read_recipe(path)
     check_hyperparameters(recipe)
     return recipe

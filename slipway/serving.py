@@ -15,6 +15,7 @@ from pathlib import Path
 
 from artifact.listening import check_free
 from artifact.names import printable
+from artifact.os_errors import sentence_of
 from recipes.command_line import RECIPE, CommandLine
 from recipes.errors import RecipeError
 from recipes.recipe import read_recipe
@@ -49,7 +50,7 @@ def serve(options: argparse.Namespace, page: bool = False) -> int:
         name = choose_container_engine(options.engine)
         make_ready(name, "serve", "openvino")
     except (RunError, RecipeError, OSError) as error:
-        print(f"{said_by}: failed: {printable(error)}", file=sys.stderr)
+        print(f"{said_by}: failed: {printable(sentence_of(error))}", file=sys.stderr)
         return FAILED
     url = f"http://{in_brackets(options.host)}:{options.port}"
     shown = f"{url}/" if page else f"{url}/invocations"

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from artifact.names import printable
+from artifact.os_errors import sentence_of
 from recipes.command_line import CommandLine, add_recipe, interrupted, setting
 from recipes.errors import RecipeError
 from recipes.hyperparameter_file import read_hyperparameters
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return train(options)
     except (RecipeError, RunError, OSError) as error:
-        print(f"train: failed: {printable(error)}", file=sys.stderr)
+        print(f"train: failed: {printable(sentence_of(error))}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return interrupted("train", "; the earlier results are as they were")

@@ -72,6 +72,8 @@ def read_training(given: Path, name: str) -> Training:
                 read_json((folder / METRICS).read_text(encoding="utf-8")),
                 _answers(folder / PREDICTIONS),
             )
+    if not given.exists():
+        raise RunError(f"there is no folder '{given}'")
     raise RunError(f"'{given}' holds no finished training: no {OUTPUT / METRICS}")
 
 

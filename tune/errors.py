@@ -3,6 +3,7 @@
 import errno
 from pathlib import Path
 
+from artifact import os_errors
 from recipes.errors import RecipeError
 
 
@@ -15,7 +16,4 @@ def sentence_of(error: OSError, out: Path | None = None) -> str:
     if out and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = error.filename or out  # a write names no file
         return f"the disk of '{where}' is full; make room, and the same command goes on"
-    words = str(error.strerror or error)
-    if error.filename:
-        words += f": '{error.filename}'"
-    return words
+    return os_errors.sentence_of(error)

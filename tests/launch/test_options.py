@@ -127,7 +127,7 @@ def test_options_of_other_types(command, option, found):
     "words, expected",
     [
         ([], "the following arguments are required: command"),
-        (["train"], "the following arguments are required: recipe"),
+        (["train"], "there is no recipe.yaml in"),
         (["invoke", "r.yaml"], "the following arguments are required: photos"),
         (
             ["train", "r.yaml", "--best", "--hyperparameters", "a.json"],

@@ -53,7 +53,7 @@ def test_the_recipe_of_the_current_folder(tmp_path, monkeypatch, capsys):
     add_recipe(alone)
     with pytest.raises(SystemExit):
         alone.parse_args([])
-    assert "the following arguments are required: recipe" in capsys.readouterr().err
+    assert f"there is no recipe.yaml in '{tmp_path}'; go to" in capsys.readouterr().err
     (tmp_path / "recipe.yaml").write_text("name: x\n")
     here = CommandLine(prog="program")
     add_recipe(here)

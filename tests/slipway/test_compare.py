@@ -83,6 +83,8 @@ def test_what_cannot_be_compared_is_said(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main([str(first), str(tmp_path / "empty")]) == 1
     assert "holds no finished training: no output/data/metrics.json" in capsys.readouterr().err
+    assert main([str(first), str(tmp_path / "gone")]) == 1
+    assert f"there is no folder '{tmp_path / 'gone'}'" in capsys.readouterr().err
     assert main([str(first), str(first)]) == 1
     assert "the same training is given twice" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -101,3 +101,9 @@ def test_photos_that_are_not_there_are_told_before_anything_is_written(tmp_path)
     with pytest.raises(InitError, match="there is no folder"):
         create(tmp_path / "mine", tmp_path / "nowhere")
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_file_where_a_folder_is_meant_is_told_without_a_number(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main([str(tmp_path / "file" / "mine")]) == 1
+    assert capsys.readouterr().err == f"init: failed: Not a directory: '{tmp_path}/file/mine'\n"

@@ -190,7 +190,8 @@ def is_up(url: str) -> bool:
 def test_without_a_recipe_it_says_so(command, program, tmp_path):
     done = run(program, command, folder=tmp_path)
     assert done.returncode == 2
-    assert "the following arguments are required: recipe" in done.stderr
+    assert f"there is no recipe.yaml in '{tmp_path}'; go to the" in done.stderr
+    assert "or type: slipway init NAME" in done.stderr
 
 
 def test_without_photos_it_says_so(program, tmp_path):
