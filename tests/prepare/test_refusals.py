@@ -72,7 +72,7 @@ def write_file(source: Path, out: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (remove_source, "is not a folder"),
+        (remove_source, "does not exist"),
         (remove_classes, "holds no photos"),
         (break_photos, "none of the 4 files"),
         (use_destination, "holds 'mine.txt', which prepare did not write"),
