@@ -7,6 +7,7 @@ CHANNEL_NAMES = {
     "validation": ("validation", "valid", "val"),
     "test": ("test", "testing"),
 }
+MODEL_CHANNEL = "model"  # with an earlier artifact, from which a training goes on
 ROLE_OF: dict[str, str] = {}  # by any of these names
 for _role, _names in CHANNEL_NAMES.items():
     ROLE_OF.update(dict.fromkeys(_names, _role))

@@ -15,14 +15,14 @@ from recipes.errors import RecipeError
 from recipes.fine_tuning import FineTuning
 from recipes.option import option
 from recipes.presets import preset_values
-from recipes.suggestion import hint, unknown
-from recipes.values import quoted, text_of, typed, unquoted
+from recipes.suggestion import unknown
+from recipes.value_checks import check_head, check_split, check_value, collections, window
+from recipes.values import typed, unquoted
 
 # SageMaker adds these to the user's hyperparameters.
 IGNORED_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 OPTIMIZERS = ("auto", "lbfgs", "sgd", "nag", "adam", "adamw", "adadelta", "rmsprop")
 AUGMENTATIONS = ("none", "crop", "crop_color", "crop_color_transform", "strong", "trivial")
-SHARES_TOLERANCE = 1e-6  # of the sum of split's shares, for the rounding of decimals
 
 
 @dataclass(frozen=True)
@@ -216,13 +216,11 @@ class Hyperparameters(FineTuning):
 
     def __post_init__(self) -> None:
         for entry in dataclasses.fields(self):
-            _check_value(entry, getattr(self, entry.name))
-        _check_split(self.split)
-        if any(size < 1 for size in self.head):
-            raise RecipeError(
-                "hyperparameter head must be sizes of at least 1, such as 2048,516; "
-                f"found {quoted(_joined(self.head))}"
-            )
+            check_value(entry, getattr(self, entry.name))
+        check_split(self.split)
+        check_head(self.head)
+        collections(self.debug_collections)
+        window(self.profile_steps)
         if self.schedule == "step" and not self.lr_scheduler_step:
             raise RecipeError("hyperparameter schedule=step needs lr_scheduler_step, such as 10,20")
 
@@ -265,34 +263,3 @@ def _values(texts: Mapping[str, object]) -> dict[str, object]:
     if values.get("lr_scheduler_step") and "schedule" not in values:
         values["schedule"] = "step"
     return values
-
-
-def _check_value(entry: dataclasses.Field[Any], value: Any) -> None:
-    """RecipeError for a value outside the field's choices or bounds."""
-    choices = entry.metadata["choices"]
-    if choices and value not in choices:
-        raise RecipeError(
-            f"hyperparameter {entry.name} must be one of {', '.join(choices)}; "
-            f"found '{value}'{hint(value, choices)}"
-        )
-    low = entry.metadata["low"]
-    high = entry.metadata["high"]
-    too_low = low is not None and not value >= low
-    too_high = high is not None and not value <= high
-    if too_low or too_high:
-        bounds = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise RecipeError(f"hyperparameter {entry.name} must be {bounds}; found {value}")
-
-
-def _check_split(shares: tuple[float, ...]) -> None:
-    """RecipeError unless there are three shares of the photos, the first above 0."""
-    three = len(shares) == 3
-    if not three or min(shares) < 0 or shares[0] == 0 or abs(sum(shares) - 1) > SHARES_TOLERANCE:
-        raise RecipeError(
-            "hyperparameter split must be three shares that add up to 1, such as 0.7,0.1,0.2; "
-            f"found {quoted(_joined(shares))}"
-        )
-
-
-def _joined(values: tuple[float, ...]) -> str | None:
-    return text_of(values, "a list") or None

@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Iterable
 
-from artifact.channels import CHANNEL_NAMES
+from artifact.channels import CHANNEL_NAMES, MODEL_CHANNEL
 from recipes.errors import RecipeError
-from recipes.hyperparameters import Hyperparameters, parse
+from recipes.hyperparameters import Hyperparameters, given, parse
+from recipes.networks import check_trainable
 from recipes.published import check_published
 from recipes.ranges import Categorical, Range
 from recipes.recipe import Recipe
+from recipes.solved_head import check_solvable
 from recipes.tuning import Tuning
 
 
@@ -18,8 +20,7 @@ def check_hyperparameters(recipe: Recipe, channels: Iterable[str] = CHANNEL_NAME
     channels: names of those that the training gets, which may hold first weights.
     """
     try:
-        found = parse(recipe.hyperparameters)
-        check_published(found.model, found.weights, channels)
+        _check_values(recipe.hyperparameters, set(), tuple(channels))
     except RecipeError as error:
         raise recipe.wrong(error) from error
 
@@ -47,11 +48,17 @@ def check_tuning_job(tuning: Tuning, channels: tuple[str, ...] = tuple(CHANNEL_N
 
 
 def _check_values(texts: dict[str, str], ranged: set[str], channels: tuple[str, ...]) -> None:
-    """RecipeError for values of a trial. ranged: names whose other values go with them, too."""
+    """RecipeError for values of a training. ranged: names whose other values go with them, too."""
     found = parse(texts)
-    if "model" in ranged and "model" not in texts:
+    named = given(texts)
+    if "model" in ranged and "model" not in named:
         return  # the weights may be those of any of the models
     check_published(found.model, found.weights, channels)
+    # an earlier artifact in this channel says what the network is
+    if MODEL_CHANNEL in channels and not named & {"model", "preset"}:
+        return
+    check_trainable(found.model, found.trainable)
+    check_solvable(found)
 
 
 def _check_kind(entry: Range) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from artifact.names import printable
 from recipes.hyperparameters import Hyperparameters
+from recipes.value_checks import collections
 from train.distributed.context import DistributedContext
 from train.job import Job
 from train.learning.loop import Learner
@@ -49,9 +50,8 @@ def wants_network_hook(job: Job, hp: Hyperparameters) -> bool:
 def _debug_settings(hp: Hyperparameters) -> DebugSettings | None:
     if not hp.debug:
         return None
-    names = [part.strip() for part in hp.debug_collections.split(",")]
     return DebugSettings(
-        tuple(name for name in names if name),
+        collections(hp.debug_collections),
         hp.debug_train_interval,
         hp.debug_eval_interval,
         hp.debug_predict_interval,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from artifact.channels import CHANNEL_NAMES, MODEL_CHANNEL
 from artifact.machine import cpu_count
 from recipes.own_training import check_tuning
 from recipes.recipe import Recipe
@@ -25,7 +26,7 @@ def check_chain(settings: SearchSettings) -> Recipe:
             f"the recipe {recipe.name} has no tuning jobs; give it a section `tuning`"
         )
     if not settings.command:  # whose training may be any program
-        check_tuning(recipe)
+        check_tuning(recipe, (*CHANNEL_NAMES, MODEL_CHANNEL))  # which the photos may bring
     given = settings.known_parents()
     for tuning in recipe.tuning:
         if tuning.name in given:

@@ -121,6 +121,18 @@ def test_the_names_of_the_built_in_image_classification_are_taken():
         ({"split": "1,1"}, "split must be three shares"),
         ({"split": "0.5,0.6,-0.1"}, "split must be three shares"),
         ({"schedule": "step"}, "needs lr_scheduler_step"),
+        (
+            {"debug_collections": "weights, gradient"},
+            "debug_collections must be of gradients, weights, biases, activations, samples; "
+            "found 'gradient' (did you mean 'gradients'?)",
+        ),
+        *[
+            (
+                {"profile_steps": steps},
+                f"profile_steps must be a first and a last step, such as 10,12; found '{steps}'",
+            )
+            for steps in ("1,2,3", "2", "3,2", "-1,0")
+        ],
         ({"lr": "0.1", "learning_rate": "0.2"}, "sets lr, which another"),
         ({"image_shape": "1,224,224"}, "image_shape must be three channels"),
         ({"multi_label": "some"}, "multi_label must be true or false"),

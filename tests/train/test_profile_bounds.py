@@ -53,12 +53,6 @@ def test_numbers_that_cannot_be_used(tmp_path, given):
     )
 
 
-@pytest.mark.parametrize("steps", [(1, 2, 3), (2,), (3, 2), (-1, 0)])
-def test_windows_that_cannot_be_used(tmp_path, steps):
-    with pytest.raises(JobError, match="must be a first and a last step, such as 10,12; found"):
-        read_settings(Job(tmp_path), tmp_path, asked=False, steps=steps)
-
-
 @pytest.mark.parametrize(
     "collections, sample, names",
     [
@@ -80,12 +74,3 @@ def test_the_saved_collections(collections, sample, names):
     assert [entry.collection for entry in saved if not entry.values] == [
         name for name in names if name == "relu_input"
     ]
-
-
-def test_an_unknown_collection_is_named():
-    with pytest.raises(JobError) as caught:
-        DebugSettings(("weights", "weight"))
-    assert str(caught.value) == (
-        "hyperparameter debug_collections must be of gradients, weights, biases, activations, "
-        "samples; found 'weight'"
-    )

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from artifact.os_errors import sentence_of
 from recipes.recipe import read_recipe
 from slipway.project import photos_of
 from tests.support.chains import settings
 from tests.support.searches import alone, trial
 from tune.best_files import write_best
 from tune.csv_file import FIRST, LAST, write_csv
-from tune.errors import SearchError
+from tune.errors import SearchError, sentence_of
 from tune.results import ResultsError, Trial, TuningJob, read_results, sign_of, write_results
 from tune.search_settings import (
     SearchSettings,

@@ -8,6 +8,8 @@ from torch import nn
 from artifact.machine import memory_limit
 from recipes.hyperparameters import Hyperparameters, given
 from recipes.presets import preset_values
+from recipes.solved_head import obstacle as settings_obstacle
+from recipes.solved_head import refused
 from train.job import Job, JobError
 from train.model.trainable import head_name
 from train.observers import wants_network_hook
@@ -71,7 +73,7 @@ def choose_optimizer(
     if hp.optimizer == "auto" and (obstacle or named & GRADIENT_SETTINGS):
         return dataclasses.replace(hp, optimizer="adamw")
     if obstacle:
-        raise JobError(f"hyperparameter optimizer=lbfgs {obstacle}")
+        raise JobError(refused(obstacle))
     log.info(
         "optimizer: lbfgs solves the head on the centre view of each photo, in float32; epochs, "
         "schedule, augmentation and precision are not used (optimizer=adamw learns in steps)"
@@ -93,17 +95,13 @@ def choose_optimizer(
 
 def _obstacle(hp: Hyperparameters, network: nn.Module, photos: int, observed: bool) -> str:
     """Why the head cannot be solved, as the end of a sentence; "" where it can."""
-    head = network.get_submodule(head_name(network))
-    if hp.trainable not in ("head", head_name(network)):
-        return "needs a frozen backbone; set trainable=head"
-    if hp.head:
-        return "solves one linear layer; leave the hyperparameter head empty"
+    name = head_name(network)
+    of_settings = settings_obstacle(hp, name, observed)
+    if of_settings:
+        return of_settings
+    head = network.get_submodule(name)
     if not isinstance(head, nn.Linear):
         return f"solves a linear layer, and the head of {hp.model} is none; set optimizer=adamw"
-    if hp.label_smoothing:
-        return "does not smooth labels; leave label_smoothing out, or set optimizer=adamw"
-    if observed:
-        return "takes no steps to observe; leave debug and profile out, or set optimizer=adamw"
     return size_obstacle(hp.model, photos, head.in_features)
 
 

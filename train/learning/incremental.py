@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from artifact.channels import MODEL_CHANNEL
 from artifact.model import DESCRIPTION_FILE, WEIGHTS_FILE, Description, read_description
 from artifact.unpack import ARCHIVE, artifact_folder, discard
 from recipes.hyperparameters import Hyperparameters, given
@@ -23,7 +24,6 @@ from train.job import Job, JobError
 from train.model.trainable import head_name
 from train.model.weights import Source, fill
 
-MODEL_CHANNEL = "model"
 PROVENANCE = (
     "weights",
     "weights_licence",

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from artifact.timm_network import BACKBONE
+from recipes.networks import unknown_module
 from train.job import JobError
 
 
@@ -31,11 +32,8 @@ def freeze(network: nn.Module, trainable: str) -> list[nn.Module]:
         first = f"{BACKBONE}.{first}"
     if not first or first not in names:
         outer = getattr(network, BACKBONE, network)
-        known = ", ".join(name for name, _ in outer.named_children())
-        raise JobError(
-            f"hyperparameter trainable '{trainable}' is neither head, all "
-            f"nor a module of this model; its modules: {known}"
-        )
+        known = [name for name, _ in outer.named_children()]
+        raise JobError(unknown_module(trainable, known))
     index = names.index(first)
     network.requires_grad_(False)
     for _, module in modules[index:]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recipes.value_checks import window
 from train.job import Job, JobError
 
 INTERVALS_MS = (100, 200, 500, 1000, 5000, 60000)  # that SageMaker allows
@@ -32,7 +33,7 @@ def read_settings(
     asks when it holds ProfilingParameters and is not disabled; interval, rotation and folder are
     then its own. folder: where the file names none. JobError for a value that cannot be used.
     """
-    window = _window(steps)
+    traced = window(steps)
     config = job.config("profilerconfig.json")
     parameters = config.get("ProfilingParameters") or {}
     if config.get("DisableProfiler"):
@@ -57,21 +58,8 @@ def read_settings(
         _number(parameters, "RotateFileCloseIntervalInSeconds", ProfileSettings.rotate_s),
         re.sub("[^A-Za-z0-9-]+", "-", host),  # "_" and "." separate the parts of file names
         rank,
-        window,
+        traced,
     )
-
-
-def _window(steps: Sequence[int]) -> tuple[int, int] | None:
-    """First and last step; None without steps."""
-    if not steps:
-        return None
-    if len(steps) != 2 or not 0 <= steps[0] <= steps[1]:
-        found = ",".join(map(str, steps))
-        raise JobError(
-            "hyperparameter profile_steps must be a first and a last step, such as 10,12; "
-            f"found {found}"
-        )
-    return steps[0], steps[1]
 
 
 def _number(values: Mapping[str, object], name: str, default: int) -> int:
