@@ -8,7 +8,9 @@ from recipes.own_training import check_hyperparameters, check_tuning
 from recipes.recipe import parse_recipe
 from slipway.training import main as train
 
-WRONG = {
+Wrong = dict[str, tuple[dict[str, object], str]]
+
+WRONG: Wrong = {
     "model": ({"model": "resnet5O"}, "model 'resnet5O' is not .*did you mean resnet50 or "),
     "timm's": ({"model": "timm/resnt18"}, "not one of timm's .*did you mean timm/resnet18"),
     "tag": ({"model": "timm/resnet18.a9_in1k"}, "weights 'a9_in1k' are not published for timm/re"),
@@ -16,7 +18,7 @@ WRONG = {
     "word": ({"weights": "imagenett"}, "weights 'imagenett' .*did you mean 'imagenet'.*a channel"),
     "of another": ({"model": "vgg16", "weights": "a1_in1k"}, "not published for vgg16"),
 }
-WRONG_TOGETHER = {
+WRONG_TOGETHER: Wrong = {
     "module": (
         {"model": "resnet18", "trainable": "layer5"},
         "trainable 'layer5' is neither .*did you mean 'layer[1-4]'.*; its modules: conv1, bn1",
@@ -43,7 +45,7 @@ WRONG_TOGETHER = {
     "solved watched": ({"optimizer": "lbfgs", "debug": True}, "takes no steps to observe"),
     "solved profiled": ({"optimizer": "lbfgs", "profile_steps": "1,2"}, "leave debug and profile"),
 }
-RIGHT_TOGETHER = (
+RIGHT_TOGETHER: tuple[dict[str, object], ...] = (
     {"model": "vgg16", "optimizer": "lbfgs", "trainable": "classifier.6"},
     {"model": "vgg16", "trainable": "features.30"},
     {"model": "vit_b_16", "trainable": "encoder.layers.encoder_layer_11"},
@@ -52,7 +54,7 @@ RIGHT_TOGETHER = (
     {"preset": "quick", "trainable": "blocks.5"},
     {"trainable": "all", "debug": True, "label_smoothing": 0.1},
 )
-RIGHT = (
+RIGHT: tuple[dict[str, object], ...] = (
     {"weights": "none"},
     {"model": "timm/resnet18.a1_in1k", "weights": "tv_in1k"},
     {"weights": "IMAGENET1K_V2"},
