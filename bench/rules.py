@@ -51,10 +51,7 @@ def main() -> int:
     options = parser.parse_args()
     work = OUT / "bench-rules"
     data = options.data or figures(work)
-    rows = [
-        "| training | rules that fired | by SageMaker's defaults | right |",
-        "|---|---|---|---|",
-    ]
+    rows = [*HEAD]
     answers = []
     for case in (*SOUND, *SICK):
         if options.only and options.only not in case.name:
