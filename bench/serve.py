@@ -29,9 +29,10 @@ from bench.serving.contestants import (
     Contestant,
     NotStarted,
     contestants,
+    null_server,
 )
 from bench.serving.int8 import with_int8
-from bench.serving.measuring import Labels, Photos, measure_all
+from bench.serving.measuring import Cell, Labels, Photos, measure, measure_all
 from bench.serving.model import trained_model
 from bench.serving.photos import draw_phones, draw_set
 from bench.serving.plot import write_plot
@@ -70,6 +71,9 @@ def bench(options: argparse.Namespace) -> int:
     photos = {PHOTO: read(folder), PHONE: read(draw_phones(out / "phones"))}
     photos[BASE64] = photos[PHOTO]
     under_load = load_all(model, photos, options)
+    null_ms = float("nan")
+    with skipped("a server that does nothing"):
+        null_ms = null_server_ms(model, photos[PHOTO], options.seconds)
     engine, bare_ms = bare_engines(model, folder, options)
     agreement: dict[str, float] = {}
     count = 0
@@ -79,6 +83,7 @@ def bench(options: argparse.Namespace) -> int:
         under_load,
         engine=engine,
         bare_ms=bare_ms,
+        null_ms=null_ms,
         agreement=agreement,
         agreement_photos=count,
         notes=(note,) if note else (),
@@ -146,6 +151,17 @@ def start_all(servers: Sequence[Contestant], model: Path, sample: bytes) -> dict
         print(f"bench-serve: {server.name} {start}", flush=True)
         server.pause()  # so that it takes no processor time from the others
     return absent
+
+
+def null_server_ms(model: Path, photos: Photos, seconds: float) -> float:
+    """The p50 in ms of a server that does nothing, at one connection. RuntimeError without one."""
+    server = null_server()
+    try:
+        server.start(model, next(iter(photos.values())))
+        result = measure(server, Cell(server.name, PHOTO, 1), photos, seconds, {})
+    finally:
+        server.remove()
+    return 1000 * result.percentile_s(0.5)
 
 
 def bare_engines(

@@ -69,6 +69,7 @@ class Contestant:
     command: list[str]
     senders: Mapping[str, Sender] = field(default_factory=lambda: EVERYTHING)
     environment: dict[str, str] = field(default_factory=dict)
+    mounts: tuple[str, ...] = ()
     start_s: float = 0.0  # from docker run to the first right answer
     url: str = ""
 
@@ -90,6 +91,7 @@ class Contestant:
             "--publish=127.0.0.1::8080",
             f"--shm-size={SHM_SIZE}",
             mount(model, "/opt/ml/model"),
+            *self.mounts,
         ]
         options += [f"--env={name}={value}" for name, value in self.environment.items()]
         try:
@@ -135,14 +137,10 @@ class Contestant:
         """The processor seconds that it has used so far."""
         return processor_s(self.container)
 
-    def own_ms(self, since: str) -> list[float]:
-        """Of each of our answers since a moment, the milliseconds of engine and decoding."""
-        found = []
-        for line in docker("logs", f"--since={since}", self.container).splitlines():
-            if '"engine_ms"' in line:
-                entry = json.loads(line)
-                found.append(entry["engine_ms"] + entry["decode_ms"])
-        return found
+    def logged(self, since: str) -> list[dict[str, float]]:
+        """The log's entries of our answers since a moment."""
+        lines = docker("logs", f"--since={since}", self.container).splitlines()
+        return [json.loads(line) for line in lines if '"engine_ms"' in line]
 
     def _answers(self, sample: bytes) -> bool:
         """Whether it answers a photo with a label."""
@@ -155,6 +153,13 @@ class Contestant:
                 return bool(json.load(answer)["predictions"][0]["label"])
         except (OSError, ValueError, KeyError, IndexError):
             return False
+
+
+def null_server() -> Contestant:
+    """A server that does nothing with a photo, in the same setting as the others."""
+    program = mount(Path(__file__).with_name("null_server.py"), "/null_server.py")
+    command = ["python", "/null_server.py"]
+    return Contestant("null", "slipway-serve", command, {PHOTO: jpeg}, mounts=(program,))
 
 
 def contestants(cores: int) -> list[Contestant]:

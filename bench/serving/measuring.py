@@ -46,6 +46,7 @@ class Rounds:
     p99_ms: list[float] = field(default_factory=list)
     processor_s: list[float] = field(default_factory=list)  # of 1,000 requests
     own_ms: list[float] = field(default_factory=list)  # neither engine nor decoding; of ours
+    own_parts: list[dict[str, float]] = field(default_factory=list)  # of own_ms, by their names
 
     def median(self, name: str) -> float:
         """The median of a figure; nan where there is none."""
@@ -121,11 +122,33 @@ def _measure_cell(
     rounds.p99_ms.append(1000 * result.percentile_s(0.99))
     rounds.processor_s.append(1000 * used_s / len(result.latencies_s))
     if server.image == "slipway-serve" and cell.connections == 1:
-        work_ms = server.own_ms(since)
-        if work_ms:
-            rounds.own_ms.append(rounds.p50_ms[-1] - statistics.median(work_ms))
+        entries = server.logged(since)
+        if entries:
+            parts = own_parts(rounds.p50_ms[-1], entries)
+            rounds.own_ms.append(sum(parts.values()))
+            rounds.own_parts.append(parts)
     figures = f"{result.rate:.1f}/s, p50 {rounds.p50_ms[-1]:.0f} ms"
     print(f"bench-serve: round {number}, {cell.words()}: {figures}", flush=True)
+
+
+def own_parts(p50_ms: float, entries: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What an answer's time is made of beside engine and decoding, in ms.
+
+    p50_ms: as the client sees it. entries: of the server's log.
+    """
+
+    def median(*names: str) -> float:
+        return statistics.median(sum(entry[name] for name in names) for entry in entries)
+
+    reading = median("read_ms")
+    queue = median("queue_ms")
+    total = median("total_ms")
+    return {
+        "client and network": p50_ms - total,
+        "reading the body": reading,
+        "the engine's queue": queue,
+        "HTTP, Flask and threads": total - reading - queue - median("engine_ms", "decode_ms"),
+    }
 
 
 def measure(

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -24,7 +25,8 @@ class Results:
     """Figures of the servers, by name. Sizes in MB (10^6).
 
     engine: the bare loop's photos/s, by precision; bare_ms: the p50 of its photos with one thread;
-    absent: servers that did not start, and why; notes: what else a reader must know.
+    null_ms: that of a server that does nothing; absent: servers that did not start, and why;
+    notes: what else a reader must know.
     """
 
     measured: Measured
@@ -34,6 +36,7 @@ class Results:
     absent: dict[str, str]
     engine: dict[str, float] = field(default_factory=dict)
     bare_ms: float = NAN
+    null_ms: float = NAN
     agreement: dict[str, float] = field(default_factory=dict)  # share of photos, by engine
     agreement_photos: int = 0
     notes: tuple[str, ...] = ()
@@ -160,7 +163,7 @@ class Results:
         """All figures, as Markdown."""
         parts = [self._server_rows()]
         parts += [self._kind_rows(kind) for kind in KINDS]
-        parts += [bar_rows(self.bars()), [self._agreement()]]
+        parts += [bar_rows(self.bars()), [self._own()], [self._agreement()]]
         for title, reasons in (
             ("Servers that did not start:", self.absent),
             ("Left out:", self._left_out()),
@@ -214,6 +217,20 @@ class Results:
         p50_ms = self.figure(name, connections, "p50_ms", kind)
         p99_ms = self.figure(name, connections, "p99_ms", kind)
         return f"{rate:.1f} ({p50_ms:.0f} / {p99_ms:.0f})"
+
+    def _own(self) -> str:
+        """What own_ms is made of."""
+        cell = self.measured.cells.get(Cell(INT8, PHOTO, 1))
+        rounds = cell.own_parts if cell else []
+        shares = []
+        for name in rounds[0] if rounds else ():
+            median = statistics.median(parts[name] for parts in rounds)
+            shares.append(f"{name} {median:.2f}")
+        return (
+            f"own_ms of {INT8} is made of, in ms: {', '.join(shares) or 'not measured'}. A server "
+            "in such a container that only reads and answers takes, with client and network, "
+            f"{shown(self.null_ms, 2)}."
+        )
 
     def _agreement(self) -> str:
         shares = [f"{name} {share:.4f}" for name, share in self.agreement.items()]

@@ -15,7 +15,7 @@ from bench.serving.contestants import (
     NotStarted,
     contestants,
 )
-from bench.serving.measuring import Cell, Measured, Rounds, measure_all
+from bench.serving.measuring import Cell, Measured, Rounds, measure_all, own_parts
 from bench.serving.results import Results
 from conformance.clauses import CLAUSES, Broken, Kept, NotApplicable, Result
 from conformance.limits import ContractLimits
@@ -61,6 +61,21 @@ def test_the_figures_of_the_last_line():
     assert "vs_best_same_engine=1.10" in line  # LitServe, on base64
     assert "phone_vs_mms_int8=4.00" in line
     assert "own_ms=0.50" in line
+
+
+def test_the_table_says_what_our_own_time_is_made_of():
+    entry = {"read_ms": 0.1, "decode_ms": 3.0, "queue_ms": 0.2, "engine_ms": 9.0, "total_ms": 13.0}
+    parts = own_parts(13.5, [entry, entry, entry])
+    rounds = Rounds([48.0], [13.5], [20.0], [2.0], [sum(parts.values())], [parts])
+    measured = Measured({Cell("slipway-int8", PHOTO, 1): rounds})
+    found = Results(measured, {}, {}, {}, {}, null_ms=0.21)
+    said = (
+        "own_ms of slipway-int8 is made of, in ms: client and network 0.50, reading the body 0.10, "
+        "the engine's queue 0.20, HTTP, Flask and threads 0.70. A server in such a container that "
+        "only reads and answers takes, with client and network, 0.21."
+    )
+    assert said in found.table()
+    assert "own_ms=1.50" in found.line()
 
 
 def test_a_bench_in_which_nothing_was_measured_has_its_table():
