@@ -166,6 +166,10 @@ def live_status(context: LaunchContext) -> str | None:
         return None
     if all(entry.name != name for entry in context.state.all("endpoint")):
         check_owner(context, f"endpoint {name}", str(answer["EndpointArn"]))
+        context.print(
+            f"deploy: the endpoint {name} is there, and the notes here lack it: a recipe of this "
+            "name made it from another folder or machine, and both change the same endpoint"
+        )
     found = str(answer["EndpointStatus"])
     if found == "Failed":
         raise LaunchError(

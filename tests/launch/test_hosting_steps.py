@@ -169,7 +169,9 @@ def test_a_new_configuration_of_a_multi_model_endpoint(colours, update, live, op
     one.answer("cloudwatch", "put_metric_alarm")
     one.answer("sagemaker", operation, {"EndpointArn": ARN})
     assert deploy(one.context) == 0
-    one.finished()
+    said = one.finished()
+    # a second recipe of one name, in another folder, is not silent about whose endpoint it takes
+    assert ("a recipe of this name made it from another folder or machine" in said) == bool(live)
 
 
 def test_scaling_is_noted_where_there_is_some(colours):
