@@ -11,7 +11,6 @@ from botocore.parsers import create_parser
 
 from local_sagemaker import contract
 from local_sagemaker.contract import ApiError
-from local_sagemaker.metrics import JobMetrics
 from local_sagemaker.objects import relative
 from local_sagemaker.store import Store, page
 from tests.support.jobs import draw_channel
@@ -194,27 +193,6 @@ def test_a_record_is_there_after_a_restart_and_pages_run_through_all(tmp_path):
     third, _ = page(records, {"NameContains": "3"}, "ModelName", None)
     assert [record["ModelName"] for record in third] == ["m3"]
     assert page(records, {"WarmPoolStatusEquals": "Available"}, "ModelName", None) == ([], None)
-
-
-def test_metrics_are_the_last_numbers_printed():
-    values: list[dict] = []
-    metrics = JobMetrics(
-        [{"Name": "loss", "Regex": r"loss=([a-z0-9.-]+)"}, {"Name": "word", "Regex": "is (.*)"}],
-        values.append,
-    )
-    lines = (
-        "loss=0.5",
-        "not a number",
-        "loss=0.25; then more",
-        "it is nan",
-        "loss=nan",
-        "loss=-inf",
-    )
-    for line in lines:
-        metrics.read(line)
-    # "is (.*)" matches words, which are no metric.
-    assert [(entry["MetricName"], entry["Value"]) for entry in metrics.final()] == [("loss", 0.25)]
-    assert [entry["Value"] for entry in values] == [0.5, 0.25]
 
 
 @pytest.mark.parametrize(

@@ -292,14 +292,3 @@ def test_a_metric_line_names_losses_accuracies_rate_and_time():
         "epoch=3 train_loss=0.51234 train_accuracy=1.00000 validation_top_5_accuracy=0.25000 "
         "lr=0.000123457 seconds=12.3"
     )
-
-
-def test_a_history_that_cannot_be_written_ends_no_training(tmp_path, capsys):
-    """Its checkpoints are there, and each epoch writes the whole history again."""
-    (tmp_path / "output").mkdir()
-    (tmp_path / "output/data").write_text("a file where a folder should be")
-    training = plan(tmp_path, Script(BOTH_RIGHT))
-    fit(training, never)
-    assert training.state.epoch == 3
-    shown = capsys.readouterr().out
-    assert shown.count("the history could not be written: File exists") == 3
