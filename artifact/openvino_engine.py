@@ -86,10 +86,7 @@ class OpenVINOEngine:
         openvino = load_openvino()
         core = openvino.Core()
         hint = precision if precision in ("bf16", "f16") else "f32"
-        settings = {
-            "INFERENCE_PRECISION_HINT": hint,
-            "INFERENCE_NUM_THREADS": threads,
-        }
+        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
         count = min(threads, MAX_STREAMS)
         try:
             model = _read(core, path)

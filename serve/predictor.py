@@ -123,9 +123,8 @@ class Predictor:
         each photo's number among several.
 
         Raises PhotoError for a photo that cannot be decoded; its text begins with the photo's
-        place. With tolerant that photo's answer is {"error": text}, as it is for an
-        exception in the place of a photo. Raises also Overloaded or ClientGone by the request's
-        state, TooManyPhotos, EngineDead.
+        place. With tolerant that photo's answer is {"error": text}, as for an exception in its
+        place. Raises also Overloaded or ClientGone by the state, TooManyPhotos, EngineDead.
         """
         state = state or RequestState.lasting(TIMEOUT_S)
         self._check_size(len(photos), top_k)

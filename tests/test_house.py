@@ -59,6 +59,7 @@ LONG_LINES = {
     "*.md.j2": "the same, as a template",
     "docker/requirements-*.txt": "locks: uv writes them",
     "recipes/published_weights.txt": "a line holds a model with all its weights",
+    "recipes/networks.txt": "a line holds all networks of one form",
     "bench/requirements-*.txt": "locks",
     "tests/clients/requirements-*.txt": "locks",
     "notebooks/*.ipynb": "JSON; a test holds the cells to the same",
