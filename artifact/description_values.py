@@ -64,10 +64,15 @@ def _are_class_names(classes: object) -> bool:
     return len(classes) >= 2 and len(classes) == len(set(classes))
 
 
+def is_share(value: Any) -> bool:
+    """Whether it is a number from 0 to 1."""
+    return _is_number(value) and bool(0 <= value <= 1)
+
+
 def _check_accuracy(accuracy: dict[str, Any]) -> None:
     """ValueError unless each share is a number from 0 to 1, or missing."""
     for channel, share in accuracy.items():
-        if share is not None and not (_is_number(share) and 0 <= share <= 1):
+        if share is not None and not is_share(share):
             raise ValueError(
                 f"{WRONG} accuracy {shown(share)} of {shown(channel)}; "
                 "expected a number from 0 to 1"

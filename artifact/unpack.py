@@ -183,18 +183,12 @@ def _open(archive: Path, rules: _Rules) -> ArchiveFile | ZipArchive:
 
 
 def _write_members(opened: ArchiveFile | ZipArchive, folder: Path, rules: _Rules) -> None:
-    bounds = rules.bounds
     size = 0
     room = folder_room(folder)
-    for number, member in enumerate(opened.members(), 1):
+    for member in bounded_members(opened, rules.bounds):
         if not rules.strict:
             member.name = member.name.lstrip("/")  # as tar does
         size += member.size
-        _check(member, bounds)
-        if number > bounds.members:
-            raise ValueError(f"it holds more than {bounds.members:,} members")
-        if size > bounds.size:
-            raise ValueError(f"its files have more than {bounds.size / MIB:,.0f} MB in all")
         if size > room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if not rules.strict and not _below(member.name, folder):
@@ -205,6 +199,21 @@ def _write_members(opened: ArchiveFile | ZipArchive, folder: Path, rules: _Rules
             reason = _link(member, folder)
             if reason:
                 rules.leave_out(member.name, reason)
+
+
+def bounded_members(
+    opened: ArchiveFile | ZipArchive, bounds: ArchiveBounds
+) -> Iterator[tarfile.TarInfo]:
+    """An archive's members, as they come. Raises ValueError for what goes beyond the bounds."""
+    size = 0
+    for number, member in enumerate(opened.members(), 1):
+        size += member.size
+        _check(member, bounds)
+        if number > bounds.members:
+            raise ValueError(f"it holds more than {bounds.members:,} members")
+        if size > bounds.size:
+            raise ValueError(f"its files have more than {bounds.size / MIB:,.0f} MB in all")
+        yield member
 
 
 def _place(

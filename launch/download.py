@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifact.description_values import is_share
 from artifact.json_text import read_json
+from artifact.model import DESCRIPTION_BYTES
 from artifact.unpack import OUTPUT_BOUNDS, extract
 from launch.answers import Photo
 from launch.aws import Request
@@ -85,16 +87,24 @@ def measured(description: Path) -> dict[str, float]:
     """The accuracies of an artifact's description, by channel; none without the file."""
     if not description.is_file():
         return {}
-    return accuracies(description.read_text(encoding="utf-8"))
+    with description.open("rb") as file:
+        content = file.read(DESCRIPTION_BYTES + 1)
+    if len(content) > DESCRIPTION_BYTES:
+        raise LaunchError(f"'{description}' has more than {DESCRIPTION_BYTES / 1e6:g} MB")
+    try:
+        return accuracies(content.decode("utf-8"))
+    except ValueError as error:
+        raise LaunchError(f"'{description}' is not readable JSON ({error})") from error
 
 
 def accuracies(description: str) -> dict[str, float]:
-    """The same of the text of a description; none in another program's."""
+    """The same of the text of a description; none in another program's. ValueError for no JSON."""
     document = read_json(description)
     found = document.get("accuracy") if isinstance(document, dict) else None
     if not isinstance(found, dict):
         return {}
-    return {str(channel): float(share) for channel, share in found.items()}
+    # a share may be null, and another program may mean something else by the word
+    return {name: float(share) for name, share in found.items() if is_share(share)}
 
 
 def fetch_archive(context: LaunchContext, archive: str, folder: Path, below: str) -> None:

@@ -8,6 +8,8 @@ import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from artifact.archive_file import ArchiveFile
+from artifact.unpack import MODEL_BOUNDS, bounded_members
 from launch.answers import Photo
 from launch.aws import Response
 from launch.context import LaunchContext
@@ -72,7 +74,7 @@ def _with_code(context: LaunchContext, source: str, folder: Path) -> str:
         complete = Path(temporary) / "model.tar.gz"
         try:
             add_code(archive, folder, complete)
-        except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError, ValueError) as error:
             raise LaunchError(f"{source} is no whole tar archive in gzip ({error})") from error
         return bring(context, complete)
 
@@ -80,17 +82,17 @@ def _with_code(context: LaunchContext, source: str, folder: Path) -> str:
 def add_code(archive: Path, folder: Path, target: Path) -> None:
     """Write the archive anew, with the *.py files of a folder as its code/.
 
-    The same files give the same bytes.
+    The same files give the same bytes. Raises ValueError for an archive beyond a model's bounds.
     """
     with (
-        tarfile.open(archive, "r:gz") as old,
+        ArchiveFile(archive) as old,
         open(target, "wb") as file,
         gzip.GzipFile("", "wb", 1, file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as new,
     ):
-        for member in old:
+        for member in bounded_members(old, MODEL_BOUNDS):
             if member.name.removeprefix("./").split("/")[0] != CODE:
-                new.addfile(member, old.extractfile(member) if member.isreg() else None)
+                new.addfile(member, old.contents(member) if member.isreg() else None)
         for path in sorted(folder.glob("*.py")):
             member = tarfile.TarInfo(f"{CODE}/{path.name}")
             content = path.read_bytes()

@@ -7,7 +7,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from launch import download
-from launch.download import diagnose, fetch, fetch_archive, fetch_prefix, training_report
+from launch.download import (
+    diagnose,
+    fetch,
+    fetch_archive,
+    fetch_prefix,
+    measured,
+    training_report,
+)
 from launch.errors import LaunchError
 from tests.support.launching import streamed
 
@@ -50,6 +57,29 @@ def test_an_empty_prefix_has_no_paths(colours, tmp_path):
     one = colours()
     one.answer("s3", "list_objects_v2", {}, LIST)
     assert fetch_prefix(one.context, "p/", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "found"),
+    [
+        ('{"test": 0.5, "validation": null}', {"test": 0.5}),
+        ('{"test": {}, "train": "x", "a": 1e999, "b": 2, "c": true}', {}),
+        ('{"test": 1' + "0" * 400 + "}", {}),
+        ("[0.5]", {}),
+    ],
+)
+def test_only_shares_are_accuracies(tmp_path, accuracy, found):
+    path = tmp_path / "model.json"
+    path.write_text(f'{{"accuracy": {accuracy}}}')
+    assert measured(path) == found
+
+
+@pytest.mark.parametrize("content", [b"[", b"\xff\xfe", b'{"a":' * 100, b" " * 32_000_001])
+def test_a_description_that_is_none_is_one_sentence(tmp_path, content):
+    path = tmp_path / "model.json"
+    path.write_bytes(content)
+    with pytest.raises(LaunchError, match="model.json' (is not readable JSON|has more than 32 MB)"):
+        measured(path)
 
 
 def test_no_object_leads_out_of_the_folder(colours, tmp_path):

@@ -11,6 +11,7 @@ from launch import model_source as model_sources
 from launch.errors import LaunchError
 from launch.model_source import add_code, bring, model_source
 from launch.upload import sha256_of
+from tests.artifact.test_hostile_archives import HOSTILE, many
 from tests.support.launching import training
 
 
@@ -82,6 +83,20 @@ def test_hooks_come_into_the_archive(tmp_path):
     again = tmp_path / "again.tar.gz"
     add_code(plain, code, again)
     assert again.read_bytes() == complete.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["sparse", "many members", "headers that are huge"])
+def test_hooks_do_not_come_into_a_hostile_archive(tmp_path, name):
+    """A bucket may be another's: a sparse member of 4 TB would be packed as zeros, for days."""
+    plain = tmp_path / "plain.tar.gz"
+    packed = {
+        "sparse": HOSTILE["sparse"][0],
+        "many members": many(2000),
+        "headers that are huge": HOSTILE["4 TB claimed"][0],
+    }
+    plain.write_bytes(packed[name])
+    with pytest.raises(ValueError, match=r"is a sparse file|more than 1,000 members|MB in all"):
+        add_code(plain, tmp_path, tmp_path / "complete.tar.gz")
 
 
 def test_hooks_without_their_file_are_refused(colours):
