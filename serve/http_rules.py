@@ -27,6 +27,12 @@ class ServerConnection(h11.Connection):
         self.pause_at = 0.0
         self.paused = False
         self.fault = ""
+        self._is_counted = False  # the body of the last request
+
+    @property
+    def is_in_counted_body(self) -> bool:
+        """Whether what comes next is a part of a body whose length is known."""
+        return self._is_counted and self.their_state is h11.SEND_BODY
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """As h11's. Raises RemoteProtocolError for a request that is not to be answered."""
@@ -40,6 +46,7 @@ class ServerConnection(h11.Connection):
             if isinstance(event, h11.Request):
                 _check_method(event)
                 _check_length(event)
+                self._is_counted = any(name == b"content-length" for name, _ in event.headers)
                 return origin_form(event)
         except h11.RemoteProtocolError as error:
             self.fault = str(error)

@@ -12,6 +12,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import h11
 import pytest
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -75,6 +76,33 @@ def test_a_new_connection_is_read_in_small_parts(connection, monkeypatch, size):
     connection.protocol.connection_made(transport)
     assert getattr(transport, "max_size", 16_384) == 16_384
     assert len(connection.timers) == 1
+
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize(
+    "received, size",
+    [
+        (HEAD, 16),
+        (HEAD + b"Content-Length: 9\r\n\r\nbody", 128),
+        (HEAD + b"Content-Length: 4\r\n\r\nbody", 16),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n", 16),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 16),
+    ],
+)
+def test_a_body_of_known_length_is_read_in_large_parts(connection, monkeypatch, received, size):
+    protocol = connection.protocol
+    protocol.transport.max_size = 0
+
+    def parsed(self: Any) -> None:
+        while self.conn.next_event() not in (h11.NEED_DATA, h11.PAUSED):
+            pass
+
+    monkeypatch.setattr(H11Protocol, "handle_events", parsed)
+    protocol.conn.receive_data(received)
+    protocol._parse(float("inf"))
+    assert protocol.transport.max_size == size * 1024
 
 
 def test_what_comes_before_a_turn_is_read_once_more_and_then_held(connection):
