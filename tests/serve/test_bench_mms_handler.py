@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from bench.contract.images import BENCH, WEIGHTS
+from bench.contract.images import WEIGHTS
+from bench.serving.containers import BENCH
 from runtime.docker import mount, output
 
 # A context as MMS's workers give it, and a request with each body.
