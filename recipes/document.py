@@ -8,6 +8,8 @@ import yaml
 from recipes.errors import RecipeError
 from recipes.suggestion import hint
 
+# PyYAML's own words for a tab in front of a name
+TAB = "found character '\\t' that cannot start any token"
 # What PyYAML's constructors let through for a value such as 2026-13-45 or `!!bool maybe`.
 BAD_VALUES = (ValueError, KeyError, TypeError, AttributeError)
 
@@ -25,9 +27,10 @@ class UniqueKeyLoader(yaml.SafeLoader):
                 continue
             line = key.start_mark.line + 1
             if key.value in lines:
+                first = lines[key.value]
+                places = f"lines {first} and {line}" if first != line else f"line {line}"
                 raise RecipeError(
-                    f"'{key.value}' stands twice in one mapping, in lines {lines[key.value]} "
-                    f"and {line}; keep one"
+                    f"'{key.value}' stands twice in one mapping, in {places}; keep one"
                 )
             lines[key.value] = line
         return node
@@ -84,4 +87,7 @@ def _problem(error: yaml.YAMLError) -> str:
     problem = getattr(error, "problem", None)
     if mark is None or not problem:
         return " ".join(str(error).split())
-    return f"{problem} (line {mark.line + 1}, column {mark.column + 1})"
+    place = f"(line {mark.line + 1}, column {mark.column + 1})"
+    if problem == TAB:
+        return f"a tab indents a line; use blanks {place}"
+    return f"{problem} {place}"

@@ -16,7 +16,7 @@ from recipes.sections import fill
 from recipes.suggestion import unknown
 from recipes.tuning import Tuning
 from recipes.tuning_section import read_hyperparameters, read_tuning
-from recipes.values import quoted
+from recipes.values import in_quotes, quoted
 
 # In the order in which a recipe has them
 SECTIONS = ("name", "prepare", "hyperparameters", "tuning", "sagemaker")
@@ -88,7 +88,7 @@ def _name(given: object) -> str:
     if given is None or given == "":
         return UNNAMED
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise RecipeError(f"name must be a text; found {quoted(given)}")
+        raise RecipeError(f"name must be a text; found {quoted(given)}{in_quotes(given)}")
     return str(given)
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from recipes.errors import RecipeError
 from recipes.suggestion import unknown
-from recipes.values import number, quoted, text_of, whole
+from recipes.values import in_quotes, number, quoted, text_of, whole
 
 Section = TypeVar("Section")
 
@@ -95,5 +95,5 @@ def _text(value: object, where: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RecipeError(f"{where} must be a text; found {quoted(value)}")
+        raise RecipeError(f"{where} must be a text; found {quoted(value)}{in_quotes(value)}")
     return str(value)

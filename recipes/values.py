@@ -3,6 +3,7 @@
 A hyperparameter's text, as SageMaker hands it to a training, becomes a value of its type again.
 """
 
+import datetime
 import json
 import math
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ def _text_of_one(value: object, where: str) -> str:
         return str(value)
     raise RecipeError(
         f"{where} must be a text, a number, true or false, or a list of these; "
-        f"found {quoted(value)}"
+        f"found {quoted(value)}{in_quotes(value)}"
     )
 
 
@@ -86,6 +87,15 @@ def quoted(value: object) -> str:
     if len(text) > SHOWN_LENGTH:
         text = text[:SHOWN_LENGTH] + "…"
     return f"'{' '.join(text.split())}'"
+
+
+def in_quotes(value: object) -> str:
+    """The end of a sentence on a value that YAML has made of a word, such as `no`, or of a date."""
+    if isinstance(value, bool):
+        return "; YAML reads yes, no, on and off as true and false: put a text in quotes"
+    if isinstance(value, datetime.date):
+        return "; YAML reads it as a date: put a text in quotes"
+    return ""
 
 
 def unquoted(text: object) -> str:

@@ -79,8 +79,11 @@ def words_of(pair: Paired | None) -> str:
     """A comparison in one sentence."""
     if pair is None:
         return "no photo in common"
+    if not pair.won and not pair.lost:
+        return f"both are right on the same of {counted(pair.photos, 'photo')}"
     return (
-        f"{counted(len(pair.won), 'photo')} won, {len(pair.lost)} lost of {pair.photos}; "
+        f"the second alone is right on {counted(len(pair.won), 'photo')}, the first alone on "
+        f"{len(pair.lost)}, of {pair.photos}; "
         f"difference {100 * pair.difference:+.1f} points "
         f"(95 % interval {100 * pair.low:+.1f} to {100 * pair.high:+.1f}), p={pair.p:.3f}"
     )
@@ -141,6 +144,7 @@ def _pair(first: Training, second: Training, pair: Paired | None) -> dict[str, o
         "words": words_of(pair),
         "names": f"{first.name} and {second.name}",
         "sure": pair is not None and is_sure(pair),
+        "differ": pair is not None and bool(pair.won or pair.lost),
         "sides": sides,
     }
 

@@ -30,7 +30,7 @@ BAD = {
     "a key twice": ("hyperparameters:\n  lr: 1\n  lr: 2", "'lr' stands twice .* lines 2 and 3"),
     "a key twice, deep": (
         "sagemaker:\n  training:\n    environment: {A: 1, B: 2, A: 3}",
-        "'A' stands twice in one mapping, in lines 3 and 3",
+        "'A' stands twice in one mapping, in line 3; keep one",
     ),
     "a key twice in a list": ("tuning:\n- {name: a, name: b}", "'name' stands twice"),
     "a key twice, once quoted": ("name: a\n'name': b", "'name' stands twice"),
@@ -56,7 +56,7 @@ BAD = {
     "true for a text": (
         # YAML 1.1 reads no as false.
         "sagemaker: {region: no}",
-        "region must be a text; found 'false'",
+        "region must be a text; found 'false'; YAML reads yes, no, .*: put a text in quotes",
     ),
     "a mapping in a list": ("sagemaker: {subnets: [{a: 1}]}", "sagemaker.subnets must be a text"),
     "one of two": ("sagemaker: {subnets: [a]}", "subnets and .*security_groups go together"),
@@ -68,12 +68,16 @@ BAD = {
     "nothing for a value": ("hyperparameters: {lr: }", "hyperparameter lr .* found nothing"),
     "a list in a list": ("hyperparameters: {head: [[1]]}", "hyperparameter head must be a text"),
     # YAML reads it as a date.
-    "a date": ("hyperparameters: {model: 2026-11-29}", "hyperparameter model must be a text"),
+    "a date": (
+        "hyperparameters: {model: 2026-11-29}",
+        "hyperparameter model must be a text.*; YAML reads it as a date: put a text in quotes",
+    ),
     "no date": ("name: 2026-13-45", "not YAML: a value cannot be read"),
     "no boolean": ("name: !!bool maybe", "not YAML: a value cannot be read"),
     "a number for a hyperparameter": ("hyperparameters: {3: 1}", "name is a text .* found '3'"),
     "a mapping for the name": ("name: {a: 1}", "name must be a text"),
-    "a boolean for the name": ("name: on", "name must be a text; found 'true'"),
+    "a boolean for the name": ("name: on", "name must be a text; found 'true'; YAML reads yes"),
+    "a date for the name": ("name: 2026-11-29", "name must be a text; .* YAML reads it as a date"),
     "a text for tuning": ("tuning: lr", "tuning must be a list of tuning jobs.* found 'lr'"),
     "a name of tuning": (
         "tuning: [{name: a, ranges: {lr: [1]}, budget: {jobs: 1}}]",
@@ -87,7 +91,7 @@ BAD = {
     "itself": ("hyperparameters: &h {lr: *h}", "hyperparameter lr must be a text"),
     # A parser that calls itself would run out of stack.
     "too deep": ("name: " + "[" * 5000, "too deep"),
-    "a tab": ("hyperparameters:\n\tlr: 1", r"not YAML: .*cannot start any token .line 2, column 1"),
+    "a tab": ("hyperparameters:\n\tlr: 1", "a tab indents a line; use blanks .line 2, column 1"),
     # An unsafe loader would run it.
     "an object": ("name: !!python/object:os.system {}", "not YAML: could not determine"),
     "a list as a key": ("[a]: 1", "not YAML: found unhashable key .line 1"),

@@ -62,7 +62,8 @@ def test_the_page(tmp_path, capsys):
     page = tmp_path / "out/compare.html"
     assert main([str(first), str(second), "--page", str(page)]) == 0
     said = capsys.readouterr().out
-    assert "a and b: 7 photos won, 1 lost of 10; difference +60.0 points" in said
+    assert "a and b: the second alone is right on 7 photos, the first alone on 1, of 10;" in said
+    assert "difference +60.0 points" in said
     text = page.read_text(encoding="utf-8")
     assert "7 photos that b has right and a wrong" in text
     assert text.count("data:image/jpeg") == 1
@@ -76,6 +77,15 @@ def test_photos_of_a_tree_that_was_moved_are_found(tmp_path):
     table.write_text("photo,label,predicted,probability\n/opt/ml/input/data/test/a/0.jpg,a,b,0.9\n")
     [answered] = read_training(folder, "a").answers.values()
     assert answered.photo == tmp_path / "ml/input/data/test/a/0.jpg"
+
+
+def test_two_that_answer_alike_are_no_matter_of_luck(tmp_path, capsys):
+    first = training(tmp_path / "a", "1100", lr=0.1)
+    second = training(tmp_path / "b", "1100", lr=0.2)
+    page = tmp_path / "compare.html"
+    assert main([str(first), str(second), "--page", str(page)]) == 0
+    assert "a and b: both are right on the same of 4 photos" in capsys.readouterr().out
+    assert "luck" not in page.read_text(encoding="utf-8")
 
 
 def test_what_cannot_be_compared_is_said(tmp_path, capsys):
