@@ -92,7 +92,7 @@ RULES: dict[str, Rule] = {
     "MaxInitializationTime": Rule(
         steps.max_initialization_time,
         steps.MaxInitializationTime(),
-        "It takes long until the first step.",
+        "How long it takes until the first step.",
         "Read photos as they are needed (input mode FastFile) and not before; "
         "bake weights into the image; see what is done first.",
     ),

@@ -171,14 +171,14 @@ def test_the_reports_note_on_probabilities():
     figures = {"photos": 10, "ece_before": 0.1234, "ece_after": 0.0512}
     found = notes(description(temperature=1.234, calibration=figures), [])
     sentence = (
-        "A temperature of 1.23, fitted on 10 validation photos, changed the expected calibration "
-        "error there from 12.3 % to 5.1 %: the mean gap between a probability and the share of "
-        "answers that are right."
+        "The expected calibration error is the mean gap between a probability and the share of "
+        "answers that are right. A temperature of 1.23, fitted on 10 validation photos, changed "
+        "that error on them from 12.3 % to 5.1 %."
     )
     assert found[2] == sentence
     unchanged = figures | {"ece_after": 0.1229}
     found = notes(description(temperature=1.02, calibration=unchanged), [])
-    assert "leaves the expected calibration error there at 12.3 %:" in found[2]
+    assert "leaves that error on them at 12.3 %." in found[2]
     # A certain mistake: the gap is as large as it can be.
     validation = answers([[1.0, 0, 0]], [[0, 1, 0]], channel="validation")
     test = answers([[1.0, 0, 0]], [[0, 1, 0]])

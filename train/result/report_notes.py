@@ -95,13 +95,13 @@ def _calibration(description: Description, measured: Sequence[Answers]) -> str:
     figures = description.calibration
     before = percent(figures["ece_before"])
     after = percent(figures["ece_after"])
-    effect = f"changed the expected calibration error there from {before} to {after}"
+    effect = f"changed that error on them from {before} to {after}"
     if before == after:
-        effect = f"leaves the expected calibration error there at {after}"
+        effect = f"leaves that error on them at {after}"
     sentence = (
-        f"A temperature of {description.temperature:.2f}, fitted on {figures['photos']} "
-        f"validation photos, {effect}: "
-        "the mean gap between a probability and the share of answers that are right."
+        "The expected calibration error is the mean gap between a probability and the share of "
+        f"answers that are right. A temperature of {description.temperature:.2f}, fitted on "
+        f"{figures['photos']} validation photos, {effect}."
     )
     for answers in measured:
         if answers.channel == "test":
