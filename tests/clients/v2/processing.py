@@ -48,7 +48,7 @@ with row("ScriptProcessor.run, two hosts, ShardedByS3Key, wait, logs"):
         arguments=["photos"],
     )
     s3 = boto3.client("s3")
-    entries = s3.list_objects_v2(Bucket=BUCKET, Prefix="counted")["Contents"]
+    entries = s3.list_objects_v2(Bucket=BUCKET, Prefix="counted/")["Contents"]
     texts = [s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read() for entry in entries]
     assert sorted(texts) == [b"photos 3", b"photos 3"]
 

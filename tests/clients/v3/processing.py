@@ -69,7 +69,7 @@ with row("ScriptProcessor.run, two hosts, ShardedByS3Key, wait, logs"):
         outputs=[output("counted3")],
         arguments=["photos"],
     )
-    entries = s3.list_objects_v2(Bucket=BUCKET, Prefix="counted3")["Contents"]
+    entries = s3.list_objects_v2(Bucket=BUCKET, Prefix="counted3/")["Contents"]
     texts = [s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read() for entry in entries]
     assert sorted(texts) == [b"photos 3", b"photos 3"]
 
