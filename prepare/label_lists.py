@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from artifact.json_text import MOST_IN_LISTS, read_json
 from prepare.scan import PrepareError
@@ -22,6 +23,8 @@ DELIMITERS = ",;\t|"
 EXCEL = re.compile(r'"?sep=(.)"?')  # a first line that names the delimiter
 MAX_DOCUMENT_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
+LINE_LETTERS = 1_000_000
+MOST_COLUMNS = 20_000  # some lists have one for each class; each row has all of them
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -92,9 +95,21 @@ def _is_json_lines(path: Path, encoding: str) -> bool:
 
 def _json_lines(path: Path, encoding: str) -> Iterator[NumberedRow]:
     with path.open(encoding=encoding, errors="replace") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(_lines(path, file), start=1):
             if line.strip():
                 yield number, _object(line)
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    """A list's lines, which memory holds whole. PrepareError for one that is far too long."""
+    number = 0
+    while line := file.readline(LINE_LETTERS + 1):
+        number += 1
+        if len(line) > LINE_LETTERS:
+            raise PrepareError(
+                f"line {number} of the list '{path}' has more than {LINE_LETTERS:,} letters"
+            )
+        yield line
 
 
 def _object(line: str) -> Row | ListError:
@@ -160,12 +175,17 @@ def _csv_rows(path: Path, encoding: str, is_photo: Callable[[str], bool]) -> Ite
         if told is None:
             file.seek(0)
         delimiter = told[1] if told else _delimiter(path, first)
-        reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+        reader = csv.reader(_lines(path, file), delimiter=delimiter, skipinitialspace=True)
         columns: list[str] = []
         try:
             for cells in reader:
                 if not any(cell.strip() for cell in cells):
                     continue
+                if len(cells) > MOST_COLUMNS:
+                    raise PrepareError(
+                        f"line {reader.line_num} of the list '{path}' has more than "
+                        f"{MOST_COLUMNS:,} columns"
+                    )
                 if not columns:
                     columns = _column_names(cells)
                     if not any(is_photo(cell) for cell in cells):
