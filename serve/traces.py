@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from serve.request_log import Caller
+from serve.caller import Caller
 from serve.request_state import RequestState
 
 NAMES = {"read": "read body", "queue": "queue wait"}  # of stages whose word alone says little

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve.request_log import caller_of, trace_id_of
+from serve.caller import caller_of, trace_id_of
 
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{ID}-00f067aa0ba902b7-01".encode()

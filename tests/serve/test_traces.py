@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from serve.caller import Caller, caller_of
 from serve.factory import traces_wanted
-from serve.request_log import Caller, caller_of
 from serve.request_state import MOST_SPANS, RequestState
 from tests.support.collectors import collector
 from tests.support.servers import photo, serving
