@@ -43,7 +43,7 @@ class HeadWithDistance(nn.Module):
     def __init__(self, head: nn.Module, means: torch.Tensor):
         super().__init__()
         self.head = head
-        self.distance = Distance(means)  # artifact/quantization.py knows its name
+        self.distance = Distance(means)  # artifact/engines/quantization.py knows its name
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.head(features)
@@ -71,7 +71,7 @@ def distances(features: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
 def with_distance(network: nn.Module, means: torch.Tensor | None) -> Iterator[None]:
     """While this lasts, the network's answers have the distance as a last column.
 
-    network: of artifact.network.build. Without means nothing changes.
+    network: of artifact.networks.network.build. Without means nothing changes.
     """
     if means is None:
         yield

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from artifact.names import is_text
+from artifact.text.names import is_text
 
 NEEDED = {"classes", "preprocessing", "architecture"}
 OBJECTS = ("accuracy", "quantization", "calibration", "provenance", "known", "probe")

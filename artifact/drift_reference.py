@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifact.model import ArtifactError, Description, MissingFile, atomic_file
-from artifact.photo_measures import MEASURES
+from artifact.photos.measures import MEASURES
 from artifact.stored_arrays import read_arrays
 
 REFERENCE_FILE = "model.reference.npz"
@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 class Reference:
     """Numbers of a training's photos. V is 0 without a validation channel.
 
-    measures: of validation and training photos, float32 [N, 5], artifact/photo_measures.py.
+    measures: of validation and training photos, float32 [N, 5], artifact/photos/measures.py.
     counts: photos of each class in both channels, int64 [classes]. labels, answers: the class of
     each validation photo, and the most probable one by the engine, int64 [V]. With several labels a
     photo, the answers stand for the labels, too. probabilities: of the answered class, float32 [V].

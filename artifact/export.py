@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from artifact.class_means import with_distance, write_class_means
 from artifact.drift_reference import REFERENCE_FILE
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
+from artifact.engines.probe import whole_difference, with_bound, write_probe
 from artifact.model import (
     DESCRIPTION_FILE,
     GRAPH_FILE,
@@ -36,8 +37,7 @@ from artifact.model import (
     discard_unfinished,
     write_description,
 )
-from artifact.probabilities import Probabilities
-from artifact.probe import whole_difference, with_bound, write_probe
+from artifact.networks.probabilities import Probabilities
 
 OPSET = 17
 # Of a probability: float32's rounding over a deep network stays below 1e-5, a wrong graph is off by

@@ -7,10 +7,11 @@
     model.known.safetensors
                        the classes' mean features, for the score behind `known`; the graphs hold
                        them, too. Without it answers have no `known`
-    model.probe.npz    a few photos as pixels, with the float model's answers (artifact/probe.py)
+    model.probe.npz    a few photos as pixels, with the float model's answers (engines/probe.py)
     model.reference.npz  numbers of the training's photos (artifact/drift_reference.py)
 
-It knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.engines` runs it.
+It knows nothing of engines or torch: `artifact.export` makes the graph, and
+`artifact.engines.choice` opens an engine that runs it.
 """
 
 import errno
@@ -25,9 +26,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from artifact.description_values import check_values, shown
-from artifact.json_text import read_json
-from artifact.names import printable
-from artifact.preprocessing import DECODER, Preprocessing
+from artifact.photos.decoder import DECODER
+from artifact.photos.preprocessing import Preprocessing
+from artifact.text.json_text import read_json
+from artifact.text.names import printable
 
 FORMAT_VERSION = 1
 OWN_NETWORK = "own/"  # begins the architecture of a network that is in no library

@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from artifact import first_decoder
 from artifact.answers import Prediction, prediction
-from artifact.colour import to_rgb
-from artifact.engines import open_engine
+from artifact.archives.unpack import artifact_folder
+from artifact.engines.choice import open_engine
 from artifact.model import FIRST_DECODER, read_description
-from artifact.photo_files import read_regular
-from artifact.preprocessing import MAX_PIXELS, PhotoError, Pixels, decode_reduced
-from artifact.unpack import artifact_folder
+from artifact.photos import first_decoder
+from artifact.photos.colour import to_rgb
+from artifact.photos.decoder import MAX_PIXELS, decode_reduced
+from artifact.photos.files import read_regular
+from artifact.photos.kinds import PhotoError
+from artifact.photos.preprocessing import Pixels
 
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 

@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from artifact.listening import ask_loopback_directly
+from artifact.host.listening import ask_loopback_directly
 from bench.contract.images import OWN, PEERS, Peer, build, model_of
 from bench.contract.kept import KeptResults, clauses
 from bench.contract.table import Outcomes, table

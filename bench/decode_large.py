@@ -12,8 +12,9 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from artifact import first_decoder
-from artifact.preprocessing import MAX_PIXELS, Pixels, Preprocessing, decode_reduced
+from artifact.photos import first_decoder
+from artifact.photos.decoder import MAX_PIXELS, decode_reduced
+from artifact.photos.preprocessing import Pixels, Preprocessing
 
 SIZE = (4000, 3000)
 ROUNDS = 7

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from artifact.drift_reference import Reference, read_reference
-from artifact.engines import open_engine
-from artifact.head_inputs import HeadInputs
-from artifact.jpeg_writing import encode_jpeg
+from artifact.engines.choice import open_engine
+from artifact.engines.head_inputs import HeadInputs
 from artifact.model import Description, read_description
-from artifact.photo_kinds import is_photo_name
-from artifact.photo_measures import photo_measures
-from artifact.preprocessing import PhotoError, decode, decode_reduced
+from artifact.photos.decoder import decode, decode_reduced
+from artifact.photos.jpeg_writing import encode_jpeg
+from artifact.photos.kinds import PhotoError, is_photo_name
+from artifact.photos.measures import photo_measures
 from launch.drift_findings import Seen, findings
 
 FOUND = 0.95  # of the draws of each change

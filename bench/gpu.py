@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
-from artifact.listening import ask_loopback_directly
-from artifact.nvidia import DeviceError, use_gpu
+from artifact.engines.nvidia import DeviceError, use_gpu
+from artifact.host.listening import ask_loopback_directly
 from bench.on_gpu import serving, training
 from bench.on_gpu.cells import TINY, Bench, Cell, Figure, LeftOut, Sizes, run_cells
 from bench.on_gpu.results import bars, table, write_section

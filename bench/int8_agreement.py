@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from artifact.engines import open_engine
-from artifact.machine import processor_name
+from artifact.engines.choice import open_engine
+from artifact.host.machine import processor_name
 from artifact.model import Description, read_description
-from artifact.preprocessing import read_photo
+from artifact.photos.decoder import read_photo
 from bench.quality import split
 from bench.sections import OUT
 from bench.training.jobs import make_job, run

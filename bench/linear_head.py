@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from artifact.machine import cpu_count
+from artifact.host.machine import cpu_count
 from bench.accuracy.features import Backbone, photos_of
 from bench.told_to_stop import until_told
 from train.learning.linear_head import Choice, best_of, strengths

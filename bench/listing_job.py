@@ -17,10 +17,10 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from bench.memory import memory_mb
+from train.data.batches import shuffled
 from train.data.channels import Channels, read_channels
+from train.data.once_per_host import once_per_host
 from train.distributed.context import DistributedContext
-from train.distributed.once_per_host import once_per_host
-from train.learning.batches import shuffled
 from train.learning.objective import padded
 from train.learning.optimization import class_weights
 

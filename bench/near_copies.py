@@ -16,7 +16,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from artifact.preprocessing import PhotoError, read_photo
+from artifact.photos.decoder import read_photo
+from artifact.photos.kinds import PhotoError
 from bench.drawn_landscapes import landscape
 from local_test.figure import POSES
 from local_test.stick_figures import picture

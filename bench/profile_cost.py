@@ -20,9 +20,9 @@ from typing import NamedTuple
 import torch
 import torchvision
 
-from artifact.system_metrics import Meters, gpu_meter
+from artifact.host.system_metrics import Meters, gpu_meter
 from bench.sections import machine, replace_section
-from train.model.device import pick_device
+from train.device import pick_device
 from train.recording.profile import NoProfile, Profile, profiling
 from train.recording.profile_settings import ProfileSettings
 

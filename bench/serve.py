@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from artifact.listening import ask_loopback_directly
+from artifact.host.listening import ask_loopback_directly
 from bench.sections import OUT, missed
 from bench.serving.containers import bare_engine, build_peers, image_bytes, reference_labels
 from bench.serving.contestants import (

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from artifact.photo_files import read_regular
+from artifact.photos.files import read_regular
 from launch.queueing import highest_rate, p99_s, poisson
 from launch.size import work_of
 from runtime.load import Load, Request, arrive
@@ -67,8 +67,8 @@ def all_serving(model: Path, groups: list[list[int]]) -> Iterator[list[str]]:
 
 
 def measured_speed(model: Path, photos: Path, cores: list[int]) -> dict[str, object]:
-    """What `python -m artifact.speed` says on these cores."""
-    words = ["-m", "artifact.speed", str(model), "--photos", str(photos)]
+    """What `python -m artifact.engines.speed` says on these cores."""
+    words = ["-m", "artifact.engines.speed", str(model), "--photos", str(photos)]
     found: dict[str, object] = json.loads(subprocess.check_output(on_cores(cores, *words)))
     return found
 

@@ -4,14 +4,14 @@ The last line counts the clauses. The exit code is 0 when none is broken, 1 when
 options that cannot be used.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import signal
 import sys
 import time
 
-from artifact.names import escape_output
+from artifact.text.names import escape_output
 from conformance import catalog, results
 from conformance.clauses import KINDS, Result
 from conformance.limits import ContractLimits

@@ -3,17 +3,17 @@
 The rules look at the tensors and at the profile that the training saved.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import argparse
 import sys
 from itertools import chain
 
-from artifact.log_lines import log_to
-from artifact.names import escape_output, printable
-from artifact.os_errors import sentence_of
-from artifact.project_index import refresh_above
+from artifact.host.os_errors import sentence_of
+from artifact.pages.project_index import refresh_above
+from artifact.text.log_lines import log_to
+from artifact.text.names import escape_output, printable
 from diagnose.diagnosis import NAMES, Diagnosis, any_name, conclude, diagnose_output, with_defaults
 from diagnose.findings import DiagnoseError, Finding, read_findings
 from diagnose.following import follow

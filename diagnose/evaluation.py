@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact.starting import Loading
+from artifact.host.starting import Loading
 from diagnose.findings import (
     ERROR,
     IN_PROGRESS,

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from artifact.json_text import read_json
 from artifact.model import write_atomically
+from artifact.text.json_text import read_json
 from diagnose.line import Line, read_line
 
 FINDINGS_FILE = "findings.json"

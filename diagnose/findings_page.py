@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-import artifact.page
-from artifact.line_chart import BOTTOM, LEFT, RIGHT, TOP, drawn_line
-from artifact.plot import Axis, linear_axis, value_axis
-from artifact.project_pages import About
+import artifact.pages.page
+from artifact.pages.line_chart import BOTTOM, LEFT, RIGHT, TOP, drawn_line
+from artifact.pages.plot import Axis, linear_axis, value_axis
+from artifact.pages.project_pages import About
 from diagnose.findings import (
     ERROR,
     IN_PROGRESS,
@@ -42,7 +42,7 @@ Section = dict[str, object]  # values of the template
 def write_findings_page(folder: Path, verdict: Verdict) -> Path:
     """Write the page, whole or not at all. OSError when writing fails."""
     path = folder / FINDINGS_PAGE
-    artifact.page.write_page(
+    artifact.pages.page.write_page(
         path,
         TEMPLATE,
         about=About("findings", {"rules that fired": str(len(verdict.fired))}),

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from diagnose.findings import DiagnoseError
 from recipes.hyperparameters import parse
 

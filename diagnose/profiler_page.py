@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-import artifact.page
-from artifact.page_text import duration, percent
-from artifact.project_pages import About
+import artifact.pages.page
+from artifact.pages.project_pages import About
+from artifact.text.numbers import duration, percent
 from diagnose.profiler_data import STEP, Profile
 from diagnose.profiler_formats import amount, count, date
 from diagnose.profiler_framework import DEVICES
@@ -54,7 +54,7 @@ def write_page(
     loss_chart = None
     if losses.curves:
         loss_chart = chart("Loss", "", losses.unit, losses.curves)
-    artifact.page.write_page(
+    artifact.pages.page.write_page(
         path,
         TEMPLATE,
         {"percent": percent, "duration": duration, "amount": amount},

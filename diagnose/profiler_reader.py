@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from diagnose.profiler_data import Operator, Profile, ProfileError, Series, Spans
 from diagnose.profiler_trace import LATEST_S, SpanKey, SpanReader, SpanRow
 

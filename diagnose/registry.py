@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from diagnose.defaults import DEFAULTS, OURS, documented
 from diagnose.findings import DiagnoseError
 from recipes.suggestion import hint, unknown

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from artifact.line_chart import BOTTOM, LEFT, RIGHT, TOP, chart_of, drawn_line
-from artifact.line_chart import Span as PlacedSpan
-from artifact.plot import Axis, linear_axis
+from artifact.pages.line_chart import BOTTOM, LEFT, RIGHT, TOP, chart_of, drawn_line
+from artifact.pages.line_chart import Span as PlacedSpan
+from artifact.pages.plot import Axis, linear_axis
 from diagnose.profiler_data import Floats, Ints
 
 MOST_POINTS = 300  # of a line: a plot has room for no more

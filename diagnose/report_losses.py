@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from diagnose.report_charts import Curves
 
 HISTORY = (

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from diagnose.findings import DiagnoseError
 
 REPOSITORY = Path(__file__).resolve().parent.parent

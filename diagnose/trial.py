@@ -17,7 +17,7 @@ from smdebug.exceptions import SMDebugError, TensorUnavailableForStep
 from smdebug.trials.local_trial import LocalTrial
 from smdebug.trials.trial import Trial
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from diagnose.findings import DiagnoseError
 from diagnose.records import decode
 

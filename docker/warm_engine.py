@@ -8,7 +8,7 @@ import openvino
 import openvino.opset13 as ops
 from PIL import Image
 
-# Those of artifact/photo_formats.py, which a later layer of the image brings.
+# Those of artifact/photos/formats.py, which a later layer of the image brings.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF", "JPEG2000", "PPM")
 # A photo of 8 x 8 pixels: no image has an encoder of HEIC.
 HEIC = (

@@ -3,7 +3,7 @@
 --dry-run prints each request as JSON and asks AWS nothing.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import argparse
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from artifact.names import escape_output, printable
+from artifact.text.names import escape_output, printable
 from launch.api import api
 from launch.batch import batch
 from launch.channels import upload_channels
@@ -111,7 +111,9 @@ def run(options: argparse.Namespace) -> int:
         say_continues(context, error)
         raise
     if options.command in LISTED and not options.dry_run:
-        from artifact.project_index import refresh  # loads numpy, which most commands do without
+        from artifact.pages.project_index import (
+            refresh,  # loads numpy, which most commands do without
+        )
 
         refresh(context.out)
     # The only thing on standard output, so that a program can read it.

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.intervals import wilson_interval
-from artifact.photo_kinds import MEDIA_TYPE_OF
+from artifact.photos.kinds import MEDIA_TYPE_OF
+from artifact.text.intervals import wilson_interval
 from launch.aws import Request, Response
 from launch.requests_training import split_s3
 

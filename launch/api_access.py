@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.names import printable
+from artifact.text.names import printable
 from launch.context import LaunchContext
 from launch.requests_api import samples
 

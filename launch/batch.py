@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from artifact.json_text import read_json
-from artifact.photo_kinds import is_photo_name
+from artifact.photos.kinds import is_photo_name
+from artifact.text.json_text import read_json
 from launch.answers import Answer, Photo, json_lines, table
 from launch.architectures import fitting_image
 from launch.channels import bring_folder

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from artifact.base64_text import bytes_of
-from artifact.json_text import read_json
-from artifact.names import printable
-from artifact.photo_kinds import KINDS
+from artifact.photos.kinds import KINDS
+from artifact.text.base64_text import bytes_of
+from artifact.text.json_text import read_json
+from artifact.text.names import printable
 from launch.aws import AwsClient
 
 FILE_BYTES = 256_000_000  # of one file of captures

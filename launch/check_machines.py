@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from artifact.nvidia import OLDEST_DRIVER
+from artifact.engines.nvidia import OLDEST_DRIVER
 from launch.architectures import architecture_of, facts_of, image_for, problem
 from launch.context import LaunchContext
 from launch.errors import LaunchError

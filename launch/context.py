@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact.json_text import read_json
-from artifact.names import printable
+from artifact.text.json_text import read_json
+from artifact.text.names import printable
 from launch.aws import (
     NO_ACCOUNT,
     RETRIES,

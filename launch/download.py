@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifact.archives.unpack import OUTPUT_BOUNDS, extract
 from artifact.description_values import is_share
-from artifact.json_text import read_json
 from artifact.model import DESCRIPTION_BYTES
-from artifact.unpack import OUTPUT_BOUNDS, extract
+from artifact.text.json_text import read_json
 from launch.answers import Photo
 from launch.aws import Request
 from launch.bucket_owners import check_bucket
@@ -225,7 +225,7 @@ def tuning_report(context: LaunchContext, name: str, folder: Path) -> int:
 
 def show_pages(context: LaunchContext, pages: list[Path]) -> None:
     """List the pages in the results' index."""
-    from artifact.project_index import refresh  # loads numpy, which most commands do without
+    from artifact.pages.project_index import refresh  # loads numpy, which most commands do without
 
     refresh(context.out, pages, context.recipe.name)
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from artifact.archives.unpack import artifact_folder
 from artifact.drift_reference import Reference, read_reference
-from artifact.head_inputs import HeadInputs
+from artifact.engines.head_inputs import HeadInputs
 from artifact.model import ArtifactError, Description, MissingFile, read_description
-from artifact.page_text import counted
-from artifact.photo_measures import MEASURES, photo_measures
-from artifact.preprocessing import PhotoError, decode_reduced
-from artifact.unpack import artifact_folder
+from artifact.photos.decoder import decode_reduced
+from artifact.photos.kinds import PhotoError
+from artifact.photos.measures import MEASURES, photo_measures
+from artifact.text.numbers import counted
 from launch.answers import Photo
 from launch.bucket_owners import check_bucket
 from launch.captured import Captured, Captures

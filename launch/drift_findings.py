@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifact.drift_reference import Reference
-from artifact.page_text import percent
-from artifact.photo_measures import MEASURES
+from artifact.photos.measures import MEASURES
+from artifact.text.numbers import percent
 from launch.shift import Mix, differ_in_rows, differ_in_shares, differ_in_values, holm
 
 LEVEL = 0.01  # of all tests together: one report in a hundred is a false alarm

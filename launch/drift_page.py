@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artifact.drift_reference import Reference
+from artifact.engines.probe import read_probe
 from artifact.model import ArtifactError, Description
-from artifact.page import write_page
-from artifact.page_text import percent
-from artifact.photo_measures import MEASURES
-from artifact.plot import linear_axis
-from artifact.probe import read_probe
-from artifact.project_pages import About
+from artifact.pages.page import write_page
+from artifact.pages.plot import linear_axis
+from artifact.pages.project_pages import About
+from artifact.photos.measures import MEASURES
+from artifact.text.numbers import percent
 from launch.drift_findings import ADVICE, LEVEL, Finding, Seen, expected_shares, shares
 from launch.shift import PERMUTATIONS
 

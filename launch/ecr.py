@@ -15,8 +15,8 @@ import re
 import sys
 from pathlib import Path
 
-from artifact.json_text import read_json
-from artifact.names import printable
+from artifact.text.json_text import read_json
+from artifact.text.names import printable
 from launch.aws import Request, account_of, aws_location, client, find_region
 from launch.errors import LaunchError, Missing, code_of, message_of, sentence
 from launch.image_facts import facts_in, note

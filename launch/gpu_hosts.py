@@ -10,7 +10,7 @@ number of GPUs). Training hosts: AWS names no driver and gives no choice.
 import re
 from dataclasses import dataclass
 
-from artifact.nvidia import HOST_IMAGE, OLDEST_DRIVER
+from artifact.engines.nvidia import HOST_IMAGE, OLDEST_DRIVER
 from launch.errors import LaunchError
 
 # Driver of each host image of an endpoint and of a transform job.

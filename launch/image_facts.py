@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 
 FILE = "image-facts.json"
 # What build_and_push.sh appends to the name and the tag of an image that is not the default one.

@@ -3,8 +3,8 @@
 import time
 from pathlib import Path
 
-from artifact.json_text import read_json
-from artifact.photo_kinds import KNOWN, is_photo_name
+from artifact.photos.kinds import KNOWN, is_photo_name
+from artifact.text.json_text import read_json
 from launch.answers import Answer, Photo, accuracy_lines, json_lines, table
 from launch.bucket_owners import check_request
 from launch.context import LaunchContext

@@ -8,8 +8,8 @@ import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from artifact.archive_file import ArchiveFile
-from artifact.unpack import MODEL_BOUNDS, bounded_members
+from artifact.archives.tar_archive import ArchiveFile
+from artifact.archives.unpack import MODEL_BOUNDS, bounded_members
 from launch.answers import Photo
 from launch.aws import Response
 from launch.context import LaunchContext

@@ -240,7 +240,7 @@ def add_size(parser: argparse.ArgumentParser) -> None:
         help="a trained model's folder or model.tar.gz (default: out/ml/model)",
     )
     parser.add_argument(
-        "--speed", type=Path, metavar="FILE", help="what `python -m artifact.speed` printed"
+        "--speed", type=Path, metavar="FILE", help="what `python -m artifact.engines.speed` printed"
     )
 
 

@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from artifact.archive_file import read_member
+from artifact.archives.tar_archive import read_member
 from launch.architectures import fitting_image
 from launch.aws import Response
 from launch.bucket_owners import check_request

@@ -3,7 +3,7 @@
 from itertools import chain
 from pathlib import Path
 
-from artifact.channels import ROLE_OF
+from artifact.folders.channels import ROLE_OF
 from launch.answers import Photo
 from launch.aws import Response
 from launch.channels import bring_folder

@@ -6,7 +6,7 @@ A spot training whose checkpoints no longer reach S3 looks like one that is well
 import re
 from datetime import UTC, datetime
 
-from artifact.page_text import about
+from artifact.text.numbers import about
 from launch.aws import Request, Response
 from launch.context import LaunchContext
 from launch.cost import machines_cost, prices_of

@@ -21,8 +21,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from artifact.json_text import read_json
-from artifact.names import printable
+from artifact.text.json_text import read_json
+from artifact.text.names import printable
 from launch.errors import LaunchError, Missing
 
 # JSON of a registry; another program writes it.

@@ -14,15 +14,15 @@ from launch.requests_training import bucket, folder_uri, prefix, s3, s3_encrypti
 TEMPLATE = REPOSITORY / "web" / "aws" / "template.yaml"
 # The files of the function, by folder. It needs nothing else but Lambda's own boto3.
 FOLDERS = {
-    "artifact": (
+    "artifact": ("__init__.py", "saliency.py"),
+    "artifact/photos": (
         "__init__.py",
         "foreign_files.py",
-        "json_text.py",
-        "photo_kinds.py",
-        "photo_metadata.py",
-        "saliency.py",
+        "kinds.py",
+        "metadata.py",
         "small_exif.py",
     ),
+    "artifact/text": ("__init__.py", "json_text.py"),
     "web/aws": ("__init__.py", "handler.py", "endpoint.py"),
     "web": ("*.py", "page.html"),
 }

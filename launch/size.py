@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from artifact.archive_file import read_member
-from artifact.json_text import read_json
+from artifact.archives.tar_archive import read_member
+from artifact.engines.speed import SPEED_FIELD
 from artifact.model import DESCRIPTION_BYTES, DESCRIPTION_FILE
-from artifact.speed import SPEED_FIELD
+from artifact.text.json_text import read_json
 from launch.cost import HOURS_PER_MONTH, Prices, prices_of
 from launch.errors import LaunchError
 from launch.gpu_hosts import is_gpu
@@ -147,7 +147,7 @@ def work_of(speed: dict[str, Any]) -> Work:
         if type(speed.get(name)) not in (int, float):  # a bool is none
             raise LaunchError(
                 f"the measured times have no number for {name} (found {speed.get(name)!r}); "
-                "`python -m artifact.speed FOLDER` measures an artifact"
+                "`python -m artifact.engines.speed FOLDER` measures an artifact"
             )
     work = Work(speed["decode_ms"], speed["engine_ms"], OTHER_MS)
     if not (0 < work.decode_ms < math.inf and 0 < work.engine_ms < math.inf):
@@ -175,7 +175,7 @@ def advice(recipe: Recipe, best: Size, speed: dict[str, Any], prices: Prices) ->
         "not known: the speed of another type's processor, and how your photos arrive. On a "
         "machine of that type, measure and size again:",
         "  docker run --rm -v MODEL_FOLDER:/opt/ml/model:ro --entrypoint python SERVE_IMAGE "
-        "-m artifact.speed /opt/ml/model >speed.json",
+        "-m artifact.engines.speed /opt/ml/model >speed.json",
         f"  launch size {recipe.path} --speed speed.json …",
         f"{prices.source}",
     ]
@@ -191,7 +191,7 @@ def read_speed(model: Path, file: Path | None) -> dict[str, Any]:
         raise LaunchError(
             f"'{file or model}' holds no measured times: it was trained without validation and "
             "test photos, or by an earlier version; measure it: "
-            f"python -m artifact.speed {model} >speed.json, then give --speed speed.json"
+            f"python -m artifact.engines.speed {model} >speed.json, then give --speed speed.json"
         )
     return found
 

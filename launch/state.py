@@ -12,8 +12,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from artifact.json_text import read_json
 from artifact.model import write_atomically
+from artifact.text.json_text import read_json
 from launch.errors import LaunchError
 
 FORMAT_VERSION = 1

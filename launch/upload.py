@@ -13,7 +13,7 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from launch.aws import AwsClient, Request
 from launch.bucket_owners import check_bucket
 from launch.context import LaunchContext

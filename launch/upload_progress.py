@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from artifact.page_text import about
+from artifact.text.numbers import about
 from recipes.terminal import Bar
 
 PROGRESS_S = 5.0  # between two lines

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from artifact.names import is_text, printable
+from artifact.text.names import is_text, printable
 from launch.errors import LaunchError
 
 

@@ -39,7 +39,7 @@ UnknownOperationException. A GPU is shared by all that runs. Times are those of 
 SageMaker's.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import argparse
@@ -54,15 +54,16 @@ from pathlib import Path
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from artifact.host_rule import WILDCARDS, HostRule
-from artifact.listening import bypassed, check_free
-from artifact.log_lines import log_to
-from artifact.names import escape_output
-from local_sagemaker import folders, lifecycle, surroundings
-from local_sagemaker.access import Access
+from artifact.host.host_rule import WILDCARDS, HostRule
+from artifact.host.listening import bypassed, check_free
+from artifact.text.log_lines import log_to
+from artifact.text.names import escape_output
+from local_sagemaker import folders, lifecycle
+from local_sagemaker.access.access import Access
+from local_sagemaker.access.container_door import ContainerDoor, container_variables
+from local_sagemaker.access.guard import Guard
+from local_sagemaker.aws import surroundings
 from local_sagemaker.console.app import Front, create_console
-from local_sagemaker.container_door import ContainerDoor, container_variables
-from local_sagemaker.guard import Guard
 from local_sagemaker.options import PROGRAM, parsed
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app

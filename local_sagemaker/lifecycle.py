@@ -6,18 +6,12 @@ At its start it clears what an earlier one left, or goes on with it.
 import shutil
 import threading
 
-from local_sagemaker import (
-    endpoints,
-    pipeline_executions,
-    processing,
-    training,
-    transforms,
-    trials,
-    tuning_run,
-    tunings,
-)
+from local_sagemaker.hosting import endpoints
 from local_sagemaker.job_ends import CLOSING
+from local_sagemaker.jobs import processing, training, transforms
+from local_sagemaker.pipelines import pipeline_executions
 from local_sagemaker.platform import Platform
+from local_sagemaker.tuning import trials, tuning_run, tunings
 from runtime import processes
 
 CLOSE_S = 150  # longer than any container may take to stop

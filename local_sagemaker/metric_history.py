@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from local_sagemaker.record import Record
 
 MOST_BYTES = 2**20  # that are read of a file: its newest values

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from local_sagemaker.guard import add_allow_host
+from local_sagemaker.access.guard import add_allow_host
 from local_sagemaker.members import described
 from recipes.command_line import CommandLine
 from runtime.container_engine import ENGINE_HELP

@@ -6,27 +6,16 @@ from typing import Any
 
 from botocore.model import Shape, StructureShape
 
-from local_sagemaker import (
-    answer_fields,
-    contract,
-    endpoints,
-    fleet,
-    model_groups,
-    model_packages,
-    pipeline_executions,
-    pipeline_run,
-    pipelines,
-    search_filters,
-    tags,
-    training,
-    training_run,
-    tuning_run,
-    tunings,
-)
+from local_sagemaker import answer_fields, contract, search_filters, tags
 from local_sagemaker.contract import invalid
+from local_sagemaker.hosting import endpoints, fleet
+from local_sagemaker.jobs import training, training_run
+from local_sagemaker.pipelines import pipeline_executions, pipeline_run, pipelines
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
+from local_sagemaker.registry import model_groups, model_packages
 from local_sagemaker.store import cut
+from local_sagemaker.tuning import tuning_run, tunings
 
 Describe = Callable[[Platform, Record, str], Record]
 SORTED_BY = "LastModifiedTime"

@@ -11,32 +11,19 @@ import uuid
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from artifact.json_text import read_json
-from local_sagemaker import (
-    access,
-    answer_fields,
-    async_invocations,
-    autoscaling,
-    contract,
-    endpoints,
-    invocations,
-    model_packages,
-    models,
-    pipeline_executions,
-    pipelines,
-    processing,
-    quotas,
-    search,
-    tagged,
-    tags,
-    training,
-    transforms,
-    tunings,
-)
-from local_sagemaker.access import Access
+from artifact.text.json_text import read_json
+from local_sagemaker import answer_fields, contract, search, tags
+from local_sagemaker.access import access
+from local_sagemaker.access.access import Access
+from local_sagemaker.aws import quotas, tagged
 from local_sagemaker.contract import ApiError
+from local_sagemaker.hosting import async_invocations, autoscaling, endpoints, invocations
+from local_sagemaker.jobs import processing, training, transforms
+from local_sagemaker.pipelines import pipeline_executions, pipelines
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
+from local_sagemaker.registry import model_packages, models
+from local_sagemaker.tuning import tunings
 
 log = logging.getLogger(__name__)
 TARGET = "SageMaker."

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from artifact.json_text import read_json
-from artifact.listening import bypassed, names_proxy
-from local_sagemaker.access import EXPORTS, as_exports, read_exports
+from artifact.host.listening import bypassed, names_proxy
+from artifact.text.json_text import read_json
+from local_sagemaker.access.access import EXPORTS, as_exports, read_exports
+from local_sagemaker.access.own_requests import signed
 from local_sagemaker.options import PROGRAM
-from local_sagemaker.own_requests import signed
 from recipes.command_line import typed
 from runtime.errors import RunError
 

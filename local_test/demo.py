@@ -3,7 +3,7 @@
 Every step runs on this machine.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import json
@@ -14,8 +14,8 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from artifact.names import printable
-from artifact.os_errors import sentence_of
+from artifact.host.os_errors import sentence_of
+from artifact.text.names import printable
 from recipes.command_line import CommandLine, interrupted
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters

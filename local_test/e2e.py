@@ -6,7 +6,7 @@ delete; then everything that was left behind is counted. S3, ECR, IAM and logs a
 Docker engine the images go through a real registry, without one their manifests go to moto's ECR.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import boto3
 
-from local_sagemaker import cloud
+from local_sagemaker.aws import cloud
 from local_test import leftovers
 from local_test.e2e_steps import StepFailed, Steps
 from local_test.e2e_story import NAME, begin, host, search_and_train

@@ -7,8 +7,8 @@ from typing import Any
 import boto3
 import yaml
 
-from local_sagemaker import account, cloud
-from local_sagemaker.own_requests import signed
+from local_sagemaker.access.own_requests import signed
+from local_sagemaker.aws import account, cloud
 from local_test.e2e_steps import Steps, group_of, must, until
 from recipes.document import read_document
 from runtime.processes import REPOSITORY

@@ -19,7 +19,7 @@ esac
 
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
-# A proxy cannot reach this machine's own servers (artifact/listening.py).
+# A proxy cannot reach this machine's own servers (artifact/host/listening.py).
 direct=${no_proxy:-${NO_PROXY:-}}
 direct=${direct:+$direct,}localhost,127.0.0.1,::1
 # The photo comes by redirection, since curl's own @FILE takes some characters of a name as its own.

@@ -4,7 +4,7 @@ The serving container has 1 GiB of memory. Every answer is compared with the one
 photo got alone. Each failure has a line; the last line sums up.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import argparse

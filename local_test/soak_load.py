@@ -6,7 +6,7 @@ import statistics
 import time
 from collections import Counter
 
-from artifact.photo_kinds import KINDS
+from artifact.photos.kinds import KINDS
 from local_test.soak_verdict import Good, Verdict, described, endless, is_correct, is_refusal
 from runtime.errors import RunError
 from runtime.load import Answer, Request, each, every, load

@@ -4,7 +4,7 @@ The photos may be in any mode and any mess. On several machines --step shard dec
 them on each, and --step join makes the destination from the shards.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import argparse
@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from artifact.json_text import read_json
-from artifact.machine import cpu_count
-from artifact.names import escape_output, printable
-from artifact.photo_tree import PassedBy
-from artifact.project_index import refresh_above
+from artifact.folders.photo_tree import PassedBy
+from artifact.host.machine import cpu_count
+from artifact.pages.project_index import refresh_above
+from artifact.text.json_text import read_json
+from artifact.text.names import escape_output, printable
 from prepare.build import REPORT_FILE, empty_splits, prepare
 from prepare.options import ALL, SHARD, STEPS, Options
 from prepare.scan import PrepareError

@@ -11,11 +11,12 @@ from typing import NotRequired, TypedDict
 
 from PIL import Image
 
-from artifact.jpeg_writing import encode_jpeg
-from artifact.photo_files import read_patiently
-from artifact.photo_metadata import without_metadata
-from artifact.preprocessing import PhotoError, decode_reduced, open_photo, orientation
-from artifact.shrinking import JPEGS, Reduced
+from artifact.photos.decoder import decode_reduced, open_photo, orientation
+from artifact.photos.files import read_patiently
+from artifact.photos.jpeg_writing import encode_jpeg
+from artifact.photos.kinds import PhotoError
+from artifact.photos.metadata import without_metadata
+from artifact.photos.shrinking import JPEGS, Reduced
 from prepare.signature import Signature, sharpness, signature
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from artifact import people_csv
-from artifact.json_text import MOST_IN_LISTS, read_json
+from artifact.text import people_csv
+from artifact.text.json_text import MOST_IN_LISTS, read_json
 from prepare.convert import Photo
 from prepare.options import Options
 from prepare.scan import SPLITS, PrepareError, Source

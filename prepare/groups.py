@@ -6,8 +6,8 @@ A group stays on one side of the split.
 import re
 from collections.abc import Iterable, Mapping
 
-from artifact.names import printable
-from artifact.page_text import counted
+from artifact.text.names import printable
+from artifact.text.numbers import counted
 from prepare.convert import Photo
 from prepare.scan import PrepareError, Source
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from artifact.channels import ROLE_OF
+from artifact.folders.channels import ROLE_OF
 from prepare.label_lists import Row, as_text
 from prepare.photo_names import PhotoNames
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from artifact.json_text import MOST_IN_LISTS, read_json
+from artifact.text.json_text import MOST_IN_LISTS, read_json
 from prepare.scan import PrepareError
 
 JSON_LINES = (".jsonl", ".manifest", ".ndjson")

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from artifact.channels import ROLE_OF
-from artifact.class_names import ClassNameError, check_class_names
-from artifact.file_kinds import NO_SUFFIX, suffix_of
-from artifact.names import printable
-from artifact.photo_layout import class_folders, wrappers
-from artifact.photo_tree import PassedBy, photos_below
+from artifact.folders.channels import ROLE_OF
+from artifact.folders.class_names import ClassNameError, check_class_names
+from artifact.folders.file_kinds import NO_SUFFIX, suffix_of
+from artifact.folders.layout import class_folders, wrappers
+from artifact.folders.photo_tree import PassedBy, photos_below
+from artifact.text.names import printable
 from prepare.label_columns import SAMPLED, Columns, guess
 from prepare.label_lists import (
     LIST_SUFFIXES,

@@ -6,7 +6,7 @@ One CSV of all, SageMaker's augmented manifests by split, the classes in label o
 import json
 from collections.abc import Mapping, Sequence
 
-from artifact import people_csv
+from artifact.text import people_csv
 from prepare.convert import Photo
 from prepare.scan import SPLITS, Source
 

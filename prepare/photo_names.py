@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from artifact.file_kinds import PHOTO_SUFFIXES, suffix_of
+from artifact.folders.file_kinds import PHOTO_SUFFIXES, suffix_of
 
 
 class PhotoNames:

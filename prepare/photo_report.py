@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.page import render_page
-from artifact.project_pages import About
+from artifact.pages.page import render_page
+from artifact.pages.project_pages import About
 from prepare.convert import Photo
 from prepare.report_tiles import broken_tiles, looks, odd_tiles
 from prepare.scan import SPLITS, Source

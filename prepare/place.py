@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from artifact.names import is_text
+from artifact.text.names import is_text
 from prepare.scan import Source
 
 LONGEST_NAME = 240  # bytes; file systems take 255

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from artifact.page_text import counted
+from artifact.text.numbers import counted
 from prepare.convert import Photo
 from prepare.groups import Union
 from prepare.near_copies import NearCopies, NearPair

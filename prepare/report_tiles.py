@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artifact.preprocessing import PhotoError
+from artifact.photos.kinds import PhotoError
 from prepare.convert import Photo
 from prepare.repeated import Groups, Repeated
 from prepare.scan import Source

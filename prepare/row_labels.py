@@ -3,8 +3,8 @@
 import re
 from itertools import chain
 
-from artifact.class_names import class_name
-from artifact.file_kinds import kind_of_folder
+from artifact.folders.class_names import class_name
+from artifact.folders.file_kinds import kind_of_folder
 from prepare.label_columns import BOXES, LISTS, METADATA, Columns, kind_of_labels
 from prepare.label_lists import ListError, Row, as_text
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from artifact.channels import CHANNEL_NAMES
-from artifact.class_listing import class_listing, pass_by_rest
-from artifact.class_names import ClassNameError, check_class_names
-from artifact.photo_layout import Layout, LayoutError, layout_of
-from artifact.photo_tree import LOOSE, PassedBy
+from artifact.folders.channels import CHANNEL_NAMES
+from artifact.folders.class_listing import class_listing, pass_by_rest
+from artifact.folders.class_names import ClassNameError, check_class_names
+from artifact.folders.layout import Layout, LayoutError, layout_of
+from artifact.folders.photo_tree import LOOSE, PassedBy
 
 SPLITS = tuple(CHANNEL_NAMES)
 

@@ -14,9 +14,9 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
-from artifact.json_text import MOST_IN_LISTS, read_json
+from artifact.folders.photo_tree import PassedBy
 from artifact.model import write_atomically
-from artifact.photo_tree import PassedBy
+from artifact.text.json_text import MOST_IN_LISTS, read_json
 from prepare.convert import Photo
 from prepare.converted import Converted, stamp
 from prepare.options import Options

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from artifact.file_kinds import PHOTO_SUFFIXES, suffix_of
-from artifact.owned_folder import discard_leftovers, owned_folder, release
-from artifact.unpack import ArchiveBounds, extract_photos, is_archive
+from artifact.archives.owned_folder import discard_leftovers, owned_folder, release
+from artifact.archives.unpack import ArchiveBounds, extract_photos, is_archive
+from artifact.folders.file_kinds import PHOTO_SUFFIXES, suffix_of
 from prepare.label_lists import LIST_SUFFIXES, OTHER_SUFFIXES
 from prepare.labelled import (
     lists_beside,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
-from artifact.json_text import MOST_IN_LISTS, read_json
 from artifact.model import write_atomically
+from artifact.text.json_text import MOST_IN_LISTS, read_json
 from prepare.convert import PhotoDict
 from prepare.scan import PrepareError
 

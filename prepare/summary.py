@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from artifact.photo_tree import PassedBy
+from artifact.folders.photo_tree import PassedBy
 from prepare.convert import Photo
 from prepare.near_copies import NearCopies
 from prepare.options import Options

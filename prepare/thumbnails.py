@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile
 
-from artifact.photo_bounds import photo_header
-from artifact.photo_files import read_regular
-from artifact.preprocessing import MAX_PIXELS, PhotoError, open_photo, upright
-from artifact.shrinking import decoded_for
+from artifact.photos.bounds import photo_header
+from artifact.photos.decoder import MAX_PIXELS, open_photo, upright
+from artifact.photos.files import read_regular
+from artifact.photos.kinds import PhotoError
+from artifact.photos.shrinking import decoded_for
 from prepare.convert import Photo
 from prepare.scan import Source
 from prepare.signature import SIDE, signature_fields

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import chain
 
-from artifact.names import printable
-from artifact.page_text import percent
+from artifact.text.names import printable
+from artifact.text.numbers import percent
 from prepare.convert import Photo
 from prepare.converted import Converted
 from prepare.scan import SPLITS, PrepareError, Source

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Never
 
-from artifact.file_kinds import RECIPE_FILE
-from artifact.listening import ask_loopback_directly
-from artifact.starting import INTERRUPTED, begun
+from artifact.folders.file_kinds import RECIPE_FILE
+from artifact.host.listening import ask_loopback_directly
+from artifact.host.starting import INTERRUPTED, begun
 from recipes.suggestion import hint
 
 RECIPE = Path(RECIPE_FILE)  # of the current folder, where none is named

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from recipes.errors import RecipeError
 from recipes.hyperparameters import parse
 from recipes.values import texts_of

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
-from artifact.channels import CHANNEL_NAMES, MODEL_CHANNEL
+from artifact.folders.channels import CHANNEL_NAMES, MODEL_CHANNEL
 from recipes.errors import RecipeError
 from recipes.hyperparameters import Hyperparameters, given, parse
 from recipes.networks import check_trainable

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from artifact.page_text import about
+from artifact.text.numbers import about
 
 VARIABLE = "SLIPWAY_PROGRESS_S"  # seconds between two lines, for who draws a bar of them
 LINE = re.compile(r"(?:\w+: )?(.+?), (\d+)(?: of (\d+))? (\w+), [\d.]+ \w+/s(?:, .* left)?$")

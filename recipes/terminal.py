@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from artifact.names import printable
-from artifact.page_text import about
+from artifact.text.names import printable
+from artifact.text.numbers import about
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from recipes.errors import RecipeError
 
 SHOWN_LENGTH = 80  # characters of a value in an error

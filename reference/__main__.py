@@ -3,7 +3,7 @@
 --check writes nothing. Its exit code is 1 where a page is not what the code says.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import sys

@@ -25,7 +25,7 @@ PROGRAMS = {
     "serve.mms": "serve.mms",
     "tune.show": "tune.show",
     "conformance.sbom": "sbom",
-    "local_sagemaker.moto": "moto",
+    "local_sagemaker.aws.moto": "moto",
     "local_test.demo": "demo",
     "local_test.e2e": "e2e",
     "local_test.soak": "soak",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from artifact.nvidia import DEFAULT_CUDA, HOST_IMAGE, OLDEST_DRIVER
+from artifact.engines.nvidia import DEFAULT_CUDA, HOST_IMAGE, OLDEST_DRIVER
 from launch import gpu_hosts
 from launch.check_machines import Use, findings_of
 from launch.errors import LaunchError

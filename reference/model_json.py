@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from artifact.model import Description
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from reference.markdown import code, prose, shown, table
 from reference.settings import default_of
 

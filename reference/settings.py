@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from artifact.environment import VARIABLES
+from artifact.host.environment import VARIABLES
 from recipes.built_in_names import BUILT_IN_NAMES
 from recipes.hyperparameters import Hyperparameters
 from recipes.preparation import Preparation

@@ -12,7 +12,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import IO, Any
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from runtime.engine_facts import facts
 from runtime.errors import RunError
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from artifact.names import shell_word
+from artifact.text.names import shell_word
 from runtime import job_tree, mlflow_variables
 from runtime.container_engine import ContainerEngine, RunSpec
 from runtime.docker import ARCHITECTURE

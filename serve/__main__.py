@@ -1,18 +1,18 @@
 """python -m serve: answer /ping and /invocations for the model in /opt/ml/model, on port 8080."""
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import dataclasses
 import sys
 
-from artifact.listening import PortTaken, check_free
-from artifact.log_lines import log_to
-from artifact.machine import name_user
+from artifact.archives.unpack import artifact_folder
+from artifact.engines.nvidia import use_gpu
+from artifact.host.listening import PortTaken, check_free
+from artifact.host.machine import name_user
 from artifact.model import ArtifactError, read_description
-from artifact.names import escape_output, printable
-from artifact.nvidia import use_gpu
-from artifact.unpack import artifact_folder
+from artifact.text.log_lines import log_to
+from artifact.text.names import escape_output, printable
 from serve.help import answer_help
 from serve.metrics import share_between_workers
 from serve.server import MODEL_UNUSABLE, Server

@@ -22,7 +22,7 @@ DECODING_WEIGHT = 0.1  # weight of the newest photo in the running averages
 
 
 class Cost(Protocol):
-    """What is known of decoding before it begins; artifact/photo_formats.py knows it of a photo."""
+    """What is known of decoding before it begins; artifact/photos/formats.py has a photo's."""
 
     @property
     def pixels(self) -> int: ...

@@ -12,8 +12,8 @@ from flask import Response, jsonify, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from artifact import people_csv
 from artifact.answers import Prediction
+from artifact.text import people_csv
 from serve.inputs import (
     CSV_TYPE,
     JSON_TYPE,

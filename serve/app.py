@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from artifact.preprocessing import PhotoError
+from artifact.photos.kinds import PhotoError
 from serve.answering import DEFAULT_LIMITS, ServingLimits, answered
 from serve.batching import EngineDead
 from serve.hooks import HookError

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact.host_rule import HostRule
+from artifact.host.host_rule import HostRule
 from serve.admission import Pace
 from serve.metrics import Metrics
 from serve.refused import Refused, refusal_of

@@ -26,7 +26,7 @@ Answer = NDArray[np.float32]  # [columns]
 
 
 class Engine(Protocol):
-    """The part of an engine that the batcher uses; artifact/engines.py opens one."""
+    """The part of an engine that the batcher uses; artifact/engines/choice.py opens one."""
 
     @property
     def max_batch(self) -> int: ...

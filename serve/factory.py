@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from artifact.machine import give_memory_back
-from artifact.starting import Loading
-from artifact.unpack import discard_unpacked
+from artifact.archives.unpack import discard_unpacked
+from artifact.host.machine import give_memory_back
+from artifact.host.starting import Loading
 from serve.answering import ServingLimits
 from serve.app import MIB, Page, create_app, too_large
 from serve.asgi_gateway import AsgiGateway, ConnectionLimits

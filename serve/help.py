@@ -4,8 +4,8 @@ import argparse
 import sys
 import textwrap
 
-from artifact.environment import variable
-from artifact.starting import begun
+from artifact.host.environment import variable
+from artifact.host.starting import begun
 
 SHOWN = (
     "SLIPWAY_MODEL_DIR",

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from artifact.answers import Prediction
 from artifact.model import ArtifactError
-from artifact.names import printable
+from artifact.text.names import printable
 from serve.inputs import InputError
 
 FOLDER = "code"

@@ -6,9 +6,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from artifact.base64_text import bytes_of
-from artifact.json_text import read_json
-from artifact.photo_kinds import KINDS
+from artifact.photos.kinds import KINDS
+from artifact.text.base64_text import bytes_of
+from artifact.text.json_text import read_json
 
 ANY_PHOTO = ("application/x-image", "application/octet-stream")
 PHOTO_TYPES = (*(kind.media_types[0] for kind in KINDS), *ANY_PHOTO)

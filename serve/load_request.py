@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from serve.inputs import JSON_TYPE, InputError
 
 EXPECTED = 'send {"model_name": "…", "url": "/opt/ml/models/…/model"}'

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from artifact.machine import memory_left
+from artifact.archives.unpack import MODEL_BOUNDS, ArchiveBounds, artifact_folder, discard
+from artifact.host.machine import memory_left
 from artifact.model import ArtifactError, MissingFile, read_description
-from artifact.unpack import MODEL_BOUNDS, ArchiveBounds, artifact_folder, discard
 from serve.prediction import AnyModel
 from serve.predictor import Predictor, SharedLimits
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from artifact.answers import Prediction
-from artifact.jpeg_writing import encode_jpeg
-from artifact.photo_files import begins_as_photo
-from artifact.photo_kinds import PhotoError, is_photo_name
-from artifact.photo_metadata import without_metadata
-from artifact.preprocessing import decode
+from artifact.photos.decoder import decode
+from artifact.photos.files import begins_as_photo
+from artifact.photos.jpeg_writing import encode_jpeg
+from artifact.photos.kinds import PhotoError, is_photo_name
+from artifact.photos.metadata import without_metadata
 from artifact.saliency import Saliency
 from serve.batching import EngineDead
 from serve.inputs import InputError

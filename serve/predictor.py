@@ -13,18 +13,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact import first_decoder
 from artifact.answers import Prediction, prediction
-from artifact.engines import open_engine
-from artifact.machine import cpu_count, memory_limit, trim_memory
+from artifact.engines.choice import open_engine
+from artifact.host.machine import cpu_count, memory_limit, trim_memory
 from artifact.model import FIRST_DECODER, Description, read_description
-from artifact.names import printable
-from artifact.photo_bounds import check_pixels, photo_header
-from artifact.photo_formats import PhotoHeader
-from artifact.preprocessing import MAX_PIXELS as LARGEST_PHOTO
-from artifact.preprocessing import PhotoError, decode_reduced
+from artifact.photos import first_decoder
+from artifact.photos.bounds import check_pixels, photo_header
+from artifact.photos.decoder import MAX_PIXELS as LARGEST_PHOTO
+from artifact.photos.decoder import decode_reduced
+from artifact.photos.formats import PhotoHeader
+from artifact.photos.kinds import PhotoError
+from artifact.photos.shrinking import decoded_for
 from artifact.saliency import Saliency
-from artifact.shrinking import decoded_for
+from artifact.text.names import printable
 from serve.admission import DecodingQueue
 from serve.batching import Answer, Batcher, Pixels
 from serve.hooks import open_hooks

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from artifact.engines import DEVICES, PRECISIONS
-from artifact.host_rule import HostRule, is_loopback
-from artifact.machine import cpu_count, memory_limit
-from artifact.nvidia import visible_gpus
-from artifact.unpack import MIB, MODEL_BOUNDS, ArchiveBounds
+from artifact.archives.unpack import MIB, MODEL_BOUNDS, ArchiveBounds
+from artifact.engines.choice import DEVICES, PRECISIONS
+from artifact.engines.nvidia import visible_gpus
+from artifact.host.host_rule import HostRule, is_loopback
+from artifact.host.machine import cpu_count, memory_limit
 
 # Batch transform says 0 for "no limit"; this is the most that it sends otherwise.
 UNLIMITED_MB = 100.0

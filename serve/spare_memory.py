@@ -6,7 +6,7 @@ too small to be returned one by one.
 
 import threading
 
-from artifact.machine import trim_memory
+from artifact.host.machine import trim_memory
 
 AFTER_S = 5.0  # a trim takes 4 ms, so the processor does not notice it, even under steady load
 

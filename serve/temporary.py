@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from artifact.owned_folder import discard_leftovers, owned_folder
+from artifact.archives.owned_folder import discard_leftovers, owned_folder
 
 PREFIX = "slipway-"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifact.model import ArtifactError
-from artifact.names import printable
+from artifact.text.names import printable
 from serve.settings import SettingsError
 
 PROGRAM = "SAGEMAKER_PROGRAM"

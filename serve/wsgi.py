@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from artifact.host_rule import HostRule
+from artifact.host.host_rule import HostRule
 from serve.request_state import KEY, RequestState
 
 # Any: both specifications leave the type of a value to its key.

@@ -4,14 +4,14 @@ A command takes what `python -m MODULE` takes, and is the same code. In a projec
 recipe.yaml there, and keeps what it writes in out/.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import os
 import runpy
 import sys
 
-from artifact.names import escape_output, shell_word
+from artifact.text.names import escape_output, shell_word
 from recipes.command_line import called_as, reader_left
 from recipes.suggestion import hint
 from runtime.processes import REPOSITORY

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from artifact.machine import cpu_count, memory_limit
-from artifact.names import shell_word
+from artifact.host.machine import cpu_count, memory_limit
+from artifact.text.names import shell_word
 from recipes.command_line import RECIPE, recipe_here
 from recipes.errors import RecipeError
 from runtime import docker, engine_facts

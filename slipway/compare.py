@@ -15,17 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from artifact.jpeg_writing import encode_jpeg
-from artifact.line_chart import LEFT, MARGIN, RIGHT, Chart, line_chart
-from artifact.names import printable
-from artifact.os_errors import sentence_of
-from artifact.page import write_page
-from artifact.page_text import counted, duration, percent, percent_tick
-from artifact.photo_kinds import PhotoError
-from artifact.plot import linear_axis, tick_words
-from artifact.preprocessing import decode
-from artifact.project_index import refresh_above
-from artifact.project_pages import About
+from artifact.host.os_errors import sentence_of
+from artifact.pages.line_chart import LEFT, MARGIN, RIGHT, Chart, line_chart
+from artifact.pages.page import write_page
+from artifact.pages.plot import linear_axis, tick_words
+from artifact.pages.project_index import refresh_above
+from artifact.pages.project_pages import About
+from artifact.photos.decoder import decode
+from artifact.photos.jpeg_writing import encode_jpeg
+from artifact.photos.kinds import PhotoError
+from artifact.text.names import printable
+from artifact.text.numbers import counted, duration, percent, percent_tick
 from recipes.command_line import CommandLine
 from runtime.errors import RunError
 from slipway.project import OUT

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.class_listing import class_listing
-from artifact.class_names import class_name
-from artifact.photo_layout import LayoutError, layout_of
-from artifact.photo_tree import PassedBy
-from artifact.preprocessing import PhotoError, Preprocessing
+from artifact.folders.class_listing import class_listing
+from artifact.folders.class_names import class_name
+from artifact.folders.layout import LayoutError, layout_of
+from artifact.folders.photo_tree import PassedBy
+from artifact.photos.kinds import PhotoError
+from artifact.photos.preprocessing import Preprocessing
 from slipway.export_error import ExportError
 
 MOST = 400  # photos

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from artifact import export as artifact_export
-from artifact.engines import open_engine
-from artifact.int8_gate import Judgement
+from artifact.engines.choice import open_engine
+from artifact.engines.int8_gate import Judgement
+from artifact.engines.probe import probe_facts, probe_rows
+from artifact.engines.quantization import quantize
 from artifact.model import OWN_NETWORK, ArtifactError, Description, write_description
-from artifact.names import is_text, printable
-from artifact.preprocessing import DECODER
-from artifact.probe import probe_facts, probe_rows
-from artifact.quantization import quantize
+from artifact.photos.decoder import DECODER
+from artifact.text.names import is_text, printable
 from slipway.export_error import ExportError
 from slipway.export_photos import Judges, chosen_photos
 from slipway.photo_transforms import as_preprocessing

@@ -14,8 +14,8 @@ from pathlib import Path
 import jinja2
 import yaml
 
-from artifact.names import is_text, printable, shell_word
-from artifact.os_errors import sentence_of
+from artifact.host.os_errors import sentence_of
+from artifact.text.names import is_text, printable, shell_word
 from recipes.command_line import RECIPE, CommandLine
 from recipes.schema import recipe_schema
 from runtime.processes import REPOSITORY

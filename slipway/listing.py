@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from artifact.project_index import refresh
+from artifact.pages.project_index import refresh
 from recipes.command_line import CommandLine
 from slipway.project import OUT, results_here
 

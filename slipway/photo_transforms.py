@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from slipway.export_error import ExportError
 
 Form = Any  # Any: objects of libraries that are not loaded

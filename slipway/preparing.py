@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from artifact.names import printable
-from artifact.project_index import refresh_above
-from artifact.starting import INTERRUPTED
+from artifact.host.starting import INTERRUPTED
+from artifact.pages.project_index import refresh_above
+from artifact.text.names import printable
 from recipes.command_line import RECIPE, CommandLine
 from recipes.errors import RecipeError
 from recipes.preparation import options_of_prepare

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.project_pages import INDEX
+from artifact.pages.project_pages import INDEX
 from recipes.command_line import RECIPE, no_recipe
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters

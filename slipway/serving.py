@@ -13,9 +13,9 @@ import socket
 import sys
 from pathlib import Path
 
-from artifact.listening import check_free
-from artifact.names import printable
-from artifact.os_errors import sentence_of
+from artifact.host.listening import check_free
+from artifact.host.os_errors import sentence_of
+from artifact.text.names import printable
 from recipes.command_line import RECIPE, CommandLine
 from recipes.errors import RecipeError
 from recipes.recipe import read_recipe

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from artifact.names import printable
+from artifact.text.names import printable
 from recipes import terminal
 from recipes.progress import VARIABLE, read_counted
 

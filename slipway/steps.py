@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from artifact.json_text import read_json
-from artifact.project_index import refresh
-from artifact.project_pages import UNFINISHED
+from artifact.pages.project_index import refresh
+from artifact.pages.project_pages import UNFINISHED
+from artifact.text.json_text import read_json
 from recipes.hyperparameters import parse
 from recipes.preparation import Preparation
 from recipes.recipe import Recipe

@@ -13,8 +13,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from artifact.names import printable
-from artifact.os_errors import sentence_of
+from artifact.host.os_errors import sentence_of
+from artifact.text.names import printable
 from recipes.command_line import CommandLine, add_recipe, interrupted, setting
 from recipes.errors import RecipeError
 from recipes.hyperparameter_file import read_hyperparameters

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.intervals import Z_95
-from artifact.json_text import read_json
+from artifact.text.intervals import Z_95
+from artifact.text.json_text import read_json
 from runtime.errors import RunError
 
 OUTPUT = Path("output/data")

@@ -2,7 +2,7 @@
 
 import tomllib
 
-from artifact.checkout import commit
+from artifact.host.checkout import commit
 from runtime.processes import REPOSITORY
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from artifact.listening import ask_loopback_directly
-from artifact.machine import name_user
-from artifact.names import writable
+from artifact.host.listening import ask_loopback_directly
+from artifact.host.machine import name_user
+from artifact.text.names import writable
 from launch.recipe import read_recipe
 from runtime import docker
 from tests.support.colour_model import colour_job

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from artifact.environment import VARIABLES
+from artifact.host.environment import VARIABLES
 from launch.requests_api import FOLDERS
 from tests.support.jobs import REPOSITORY
 
@@ -116,12 +116,12 @@ def test_imports_run_one_way(package):
 
 
 LAMBDA_MODULES = {
-    "artifact.json_text",
-    "artifact.photo_kinds",
-    "artifact.photo_metadata",
+    "artifact.text.json_text",
+    "artifact.photos.kinds",
+    "artifact.photos.metadata",
     "artifact.saliency",
 }
-LAMBDA_INNER = {"artifact.foreign_files", "artifact.small_exif"}
+LAMBDA_INNER = {"artifact.photos.foreign_files", "artifact.photos.small_exif"}
 
 
 def test_the_lambda_function_needs_only_files_that_its_zip_holds():
@@ -131,8 +131,9 @@ def test_the_lambda_function_needs_only_files_that_its_zip_holds():
     inner = {name for module in needed for name in imported_modules(MODULES[module])}
     assert inner == LAMBDA_INNER
     assert not {name for module in inner for name in imported_modules(MODULES[module])}
-    held = {f"artifact.{Path(name).stem}" for name in FOLDERS["artifact"]}
-    assert needed | inner <= held
+    rooms = [folder for folder in FOLDERS if folder.startswith("artifact")]
+    held = {f"{room}/{name}" for room in rooms for name in FOLDERS[room]}
+    assert {f"{name.replace('.', '/')}.py" for name in needed | inner} <= held
 
 
 def test_no_module_imports_itself_by_a_detour():
@@ -141,6 +142,23 @@ def test_no_module_imports_itself_by_a_detour():
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
         pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
+
+
+def test_no_room_of_a_package_imports_itself_by_a_detour():
+    """A room is a folder of a package. The files beside the rooms join them: they are left out."""
+    graph: dict[str, set[str]] = {}
+    for name, path in MODULES.items():
+        rooms = {room_of(other) for other in imported_modules(path)}
+        graph.setdefault(room_of(name), set()).update(rooms - {room_of(name), ""})
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle of rooms: {' <- '.join(error.args[1])}")
+
+
+def room_of(module: str) -> str:
+    room = module.rpartition(".")[0]
+    return room if "." in room else ""
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -219,7 +237,7 @@ def test_the_readme_names_make_targets_that_exist():
 
 def test_the_environment_variables_that_are_read_are_listed():
     # conformance sets the platform's variables for the images under test; it reads none.
-    left_out = ("conformance", "artifact.environment")
+    left_out = ("conformance", "artifact.host.environment")
     paths = [path for name, path in MODULES.items() if not name.startswith(left_out)]
     code = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     read = set(re.findall(r'"((?:SLIPWAY|SAGEMAKER)_[A-Z0-9_]+)"', code))

@@ -3,7 +3,7 @@
 DIR is laid out as SageMaker lays out /opt/ml.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import argparse
@@ -11,10 +11,10 @@ import os
 import sys
 from pathlib import Path
 
-from artifact.log_lines import log_to
-from artifact.machine import name_user
-from artifact.names import escape_output, printable
-from artifact.starting import Loading
+from artifact.host.machine import name_user
+from artifact.host.starting import Loading
+from artifact.text.log_lines import log_to
+from artifact.text.names import escape_output, printable
 from recipes.command_line import CommandLine
 from train.distributed.rendezvous import hosts
 from train.distributed.worker import is_worker, work
@@ -82,8 +82,8 @@ def train(job: Job, stop: Stop) -> int:
     hyperparameters = parse(job.hyperparameters())
     job.refuse_pipes()
     with gc_paused(), Loading("train", "torch"):
+        from train.device import settle_device
         from train.distributed.launcher import launch, processes_here
-        from train.model.device import settle_device
 
         settle_device(hyperparameters.device)
         processes = processes_here()
@@ -93,7 +93,7 @@ def train(job: Job, stop: Stop) -> int:
         from train.run import run
 
     run(job, hyperparameters, stop)
-    from artifact.project_index import refresh_above
+    from artifact.pages.project_index import refresh_above
 
     refresh_above(job.report)
     return SUCCEEDED

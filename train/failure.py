@@ -5,8 +5,8 @@ import sys
 import traceback
 
 from artifact.model import ArtifactError
-from artifact.names import printable
-from artifact.preprocessing import PhotoError
+from artifact.photos.kinds import PhotoError
+from artifact.text.names import printable
 from recipes.errors import RecipeError
 from train.job import Job, JobError
 

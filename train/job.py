@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from artifact.json_text import read_json
-from artifact.names import writable
+from artifact.text.json_text import read_json
+from artifact.text.names import writable
 
 DEFAULT_ROOT = "/opt/ml"
 BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

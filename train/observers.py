@@ -4,13 +4,13 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from artifact.names import printable
+from artifact.text.names import printable
 from recipes.hyperparameters import Hyperparameters
 from recipes.value_checks import collections
+from train.device import pick_device
 from train.distributed.context import DistributedContext
 from train.job import Job
 from train.learning.loop import Learner
-from train.model.device import pick_device
 from train.recording.debug_settings import DebugSettings
 from train.recording.hooks import Hook, asks_for_losses_alone, config_file, open_hook
 from train.recording.profile import NoProfile, Profile, profiling

@@ -8,13 +8,13 @@ from artifact.model import Description
 from recipes.hyperparameters import Hyperparameters
 from train.data.channels import Channels, SharedOut, read_channels
 from train.data.first_look import look_at_held_out
+from train.data.once_per_host import exchange_among_hosts, once_per_host
 from train.data.shared_out import shared_out_channels
 from train.distributed.context import ALONE, DistributedContext
-from train.distributed.once_per_host import exchange_among_hosts, once_per_host
 from train.job import Job, JobError
 from train.learning.fit import Fit, fit
-from train.learning.incremental import read_model_channel
 from train.learning.plan import make_plan
+from train.model.incremental import read_model_channel
 from train.model.networks import Networks
 from train.model.weights import Source
 from train.observers import open_profile, print_findings

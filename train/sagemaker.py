@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from artifact.names import printable
+from artifact.text.names import printable
 from train.__main__ import main as train_main
 from train.failure import FAILED, SUCCEEDED, reason, write_reason
 from train.job import Job, JobError

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from artifact.names import printable
+from artifact.text.names import printable
 from recipes.hyperparameters import Hyperparameters
 from train.job import Job
 

@@ -3,7 +3,7 @@
 Run it again and it goes on.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import argparse
@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from artifact.names import escape_output, printable
-from artifact.project_index import refresh_above
+from artifact.pages.project_index import refresh_above
+from artifact.text.names import escape_output, printable
 from recipes.errors import RecipeError
 from recipes.recipe import Recipe, read_recipe
 from tune.errors import SearchError, sentence_of

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from artifact.channels import CHANNEL_NAMES, MODEL_CHANNEL
-from artifact.machine import cpu_count
+from artifact.folders.channels import CHANNEL_NAMES, MODEL_CHANNEL
+from artifact.host.machine import cpu_count
 from recipes.own_training import check_tuning
 from recipes.recipe import Recipe
 from recipes.warm_start import check_chain as check_parents

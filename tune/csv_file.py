@@ -1,14 +1,14 @@
 """A search as CSV for a spreadsheet or pandas.
 
-Names are written as artifact/people_csv.py does; the file of results holds them as they are.
+Names are written as artifact/text/people_csv.py does; the file of results holds them as they are.
 One row per trial in the order of their start, one column per hyperparameter.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from artifact import people_csv
 from artifact.model import write_atomically
+from artifact.text import people_csv
 from tune.ranking import Entry, Ranking
 from tune.results import TuningJob
 

@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from artifact import os_errors
+from artifact.host import os_errors
 from recipes.errors import RecipeError
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from artifact.project_index import refresh_above
+from artifact.pages.project_index import refresh_above
 from tune.page import Live, write_page
 from tune.results import TuningJob
 from tune.search_settings import PAGE_FILE

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from tune.results import Trial, TuningJob, best_value
 
 Answer = dict[str, Any]  # as boto3 gives it

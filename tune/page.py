@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import artifact.page
-from artifact.page_text import duration, percent
-from artifact.project_pages import About
+import artifact.pages.page
+from artifact.pages.project_pages import About
+from artifact.text.numbers import duration, percent
 from tune.importances import importances
 from tune.parallel import parallel
 from tune.plots import COLOURS, curves, history
@@ -52,7 +52,7 @@ def write_page(path: Path, jobs: Sequence[TuningJob], live: Live | None = None) 
         raise ValueError("a page needs one tuning job or more")
     ranking = Ranking(tuple(jobs))
     shares, unknown = importances(ranking)
-    artifact.page.write_page(
+    artifact.pages.page.write_page(
         path,
         TEMPLATE,
         {"percent": percent, "short": short},

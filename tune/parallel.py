@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from artifact.plot import Values, line_path, search_axis, value_axis
+from artifact.pages.plot import Values, line_path, search_axis, value_axis
 from tune.plots import Plot, faint, words_of
 from tune.ranking import Ranking, number, short
 from tune.scales import Scale, scale_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from artifact.plot import Axis, Values, dots, line_path, linear_axis, value_axis
+from artifact.pages.plot import Axis, Values, dots, line_path, linear_axis, value_axis
 from tune.ranking import Entry, Ranking, short
 
 # Of the drawing, in SVG units

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from artifact.json_text import read_json
 from artifact.model import write_atomically
+from artifact.text.json_text import read_json
 from recipes.tuning import Tuning
 
 FORMAT_VERSION = 1

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from artifact.channels import CHANNEL_NAMES
-from artifact.json_text import read_json
+from artifact.folders.channels import CHANNEL_NAMES
 from artifact.model import write_atomically
+from artifact.text.json_text import read_json
 from recipes.recipe import Recipe, parse_recipe
 from tune.errors import SearchError
 from tune.results import TuningJob, read_results

@@ -8,10 +8,10 @@ import logging
 import sys
 from pathlib import Path
 
-from artifact.log_lines import log_to
 from artifact.model import write_atomically
-from artifact.names import printable
-from artifact.project_index import refresh_above
+from artifact.pages.project_index import refresh_above
+from artifact.text.log_lines import log_to
+from artifact.text.names import printable
 from recipes.command_line import CommandLine
 from tune.csv_file import write_csv
 from tune.errors import sentence_of

@@ -14,7 +14,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact.log_lines import log_to
+from artifact.text.log_lines import log_to
 from runtime import docker, job_tree, mlflow_variables, processes
 from runtime.timeouts import TRAIN_STOP_S
 from train.gc_pause import gc_paused
@@ -58,7 +58,7 @@ class InProcess:
         from train.stop import Stop
 
         with gc_paused():
-            from train.model.device import settle_device
+            from train.device import settle_device
             from train.run import run
 
         job = Job.at(root)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import optuna
 
-from artifact.names import printable
-from artifact.starting import Loading
+from artifact.host.starting import Loading
+from artifact.text.names import printable
 from recipes.tuning import Tuning
 from tune.configurations import give_another_if_repeated, without_repetition
 from tune.errors import SearchError

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from artifact.machine import cpu_count
+from artifact.host.machine import cpu_count
 from runtime import reaper
 from runtime.processes import Started
 from tune.errors import SearchError

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from artifact.photo_metadata import without_metadata
+from artifact.photos.metadata import without_metadata
 from artifact.saliency import Saliency
 from web.exchange import Failure
 

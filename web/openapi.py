@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from artifact.photo_kinds import KINDS
+from artifact.photos.kinds import KINDS
 from web.exchange import JSON_TYPE
 from web.legacy_yoga_api import FIELDS
 from web.photos import FORM_TYPE, MAX_TOP_K

@@ -11,9 +11,9 @@ from email.message import Message
 from email.utils import collapse_rfc2231_value
 from typing import Any
 
-from artifact.json_text import read_json
-from artifact.photo_kinds import KNOWN, PhotoError
-from artifact.photo_kinds import kind_of as photo_kind
+from artifact.photos.kinds import KNOWN, PhotoError
+from artifact.photos.kinds import kind_of as photo_kind
+from artifact.text.json_text import read_json
 from web.exchange import JSON_TYPE, Failure, Request
 
 MIB = 1024 * 1024

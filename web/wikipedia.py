@@ -6,7 +6,7 @@ import time
 import urllib.parse
 import urllib.request
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 
 URL = "https://en.wikipedia.org/w/api.php"
 TIMEOUT_S = 2.0

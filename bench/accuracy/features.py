@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from artifact.network import Normalize, build, own_preprocessing, put_values
-from artifact.preprocessing import PhotoError, read_photo
-from artifact.timm_network import TimmNetwork
-from train.model.device import autocast
+from artifact.networks.network import Normalize, build, own_preprocessing, put_values
+from artifact.networks.timm_network import TimmNetwork
+from artifact.photos.decoder import read_photo
+from artifact.photos.kinds import PhotoError
+from train.device import autocast
 from train.model.timm_weights import as_own, published_state
 
 MODEL = "timm/tf_efficientnet_lite0"

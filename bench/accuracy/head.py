@@ -4,7 +4,7 @@ import statistics
 
 import torch
 
-from artifact.machine import cpu_count
+from artifact.host.machine import cpu_count
 from bench.accuracy.parts import Bench, Figures
 from bench.linear_head import DISTANCE, SEEDS, TRIALS, drawn, searched, solved
 

@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from artifact.nvidia import driver_version
+from artifact.engines.nvidia import driver_version
 
 PRODUCTS = 20
 

@@ -18,11 +18,11 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
+from artifact.engines.nvidia import DeviceError
+from artifact.engines.torch_engine import TorchEngine
 from artifact.model import WEIGHTS_FILE, Description, read_description
-from artifact.network import Cast, build
-from artifact.nvidia import DeviceError
-from artifact.probabilities import Probabilities
-from artifact.torch_engine import TorchEngine
+from artifact.networks.network import Cast, build
+from artifact.networks.probabilities import Probabilities
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from network import Model
 
+from artifact.engines.torch_engine import TorchEngine
 from artifact.model import read_description
-from artifact.probabilities import Probabilities
-from artifact.torch_engine import TorchEngine
+from artifact.networks.probabilities import Probabilities
 
 
 def main() -> None:

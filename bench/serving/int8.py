@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from artifact.engines import open_engine
-from artifact.int8_gate import Gate, Judgement
+from artifact.engines.choice import open_engine
+from artifact.engines.int8_gate import Gate, Judgement
+from artifact.engines.quantization import quantize
 from artifact.model import Description, read_description, write_description
-from artifact.preprocessing import read_photo
-from artifact.quantization import quantize
+from artifact.photos.decoder import read_photo
 
 OPEN_GATE = Gate(photos=0, agreement=0.0, loss=1.0)
 JUDGES = 100

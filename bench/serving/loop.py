@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
 from artifact.model import read_description
-from artifact.preprocessing import decode
+from artifact.photos.decoder import decode
 
 MODEL = Path("/opt/ml/model")
 PHOTOS = Path("/photos")

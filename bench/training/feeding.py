@@ -14,18 +14,18 @@ from pathlib import Path
 
 import torch
 
-from artifact.network import Normalize, build
-from artifact.preprocessing import Preprocessing
+from artifact.networks.network import Normalize, build
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
+from train.data.batches import shuffled
 from train.data.cache import CacheLimits
 from train.data.channels import read_channels
 from train.data.loader import Batch, Order, PixelLoader
 from train.data.photos import PhotoArrays
-from train.learning.batches import shuffled
+from train.device import pick_device, pick_precision
 from train.learning.loop import Learner, train_step
 from train.learning.objective import multi_hot, padded
 from train.learning.optimization import make_optimizer
-from train.model.device import pick_device, pick_precision
 
 WARM_STEPS = 3  # of --fed, not timed: a GPU's first calls choose kernels
 

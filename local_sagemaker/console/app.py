@@ -11,13 +11,14 @@ from typing import Any
 from flask import Flask, Request, Response, g, redirect, request
 from werkzeug.exceptions import HTTPException
 
-from local_sagemaker import invocations, training
+from local_sagemaker.access.own_requests import DEFAULT_REGION
+from local_sagemaker.access.sessions import OPEN, Sessions
 from local_sagemaker.console.asking import Answer, Given, ask
 from local_sagemaker.console.kinds import KINDS, Kind
 from local_sagemaker.console.pages import Pages
-from local_sagemaker.console.sessions import OPEN, Sessions
 from local_sagemaker.contract import ApiError
-from local_sagemaker.own_requests import DEFAULT_REGION
+from local_sagemaker.hosting import invocations
+from local_sagemaker.jobs import training
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 

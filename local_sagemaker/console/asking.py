@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from artifact.json_text import read_json
-from artifact.photo_kinds import known_kind
-from local_sagemaker import invocations
-from local_sagemaker.calls import PREFIX
+from artifact.photos.kinds import known_kind
+from artifact.text.json_text import read_json
 from local_sagemaker.contract import ApiError
+from local_sagemaker.hosting import invocations
+from local_sagemaker.hosting.calls import PREFIX
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from artifact.line_chart import LEFT, MARGIN, RIGHT, Chart, line_chart
-from artifact.page_text import HOUR_S, MINUTE_S
-from artifact.plot import linear_axis
+from artifact.pages.line_chart import LEFT, MARGIN, RIGHT, Chart, line_chart
+from artifact.pages.plot import linear_axis
+from artifact.text.numbers import HOUR_S, MINUTE_S
 from local_sagemaker.record import Record
 
 MOST_POINTS = 400  # of a line

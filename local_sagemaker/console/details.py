@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import dataclass
 
-from artifact.page_text import duration
+from artifact.text.numbers import duration
 from local_sagemaker import contract
 from local_sagemaker.console.kinds import KINDS, RUNNING, Kind, tone
 from local_sagemaker.console.rows import took

@@ -6,27 +6,21 @@ It says where a kind's records are, what their fields are called, and how one of
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local_sagemaker import (
-    endpoints,
-    fleet,
-    model_groups,
-    model_packages,
-    models,
-    pipeline_executions,
-    pipeline_run,
-    pipelines,
+from local_sagemaker.access.own_requests import DEFAULT_REGION
+from local_sagemaker.hosting import endpoints, fleet
+from local_sagemaker.jobs import (
     processing,
     processing_run,
     training,
     training_run,
     transform_run,
     transforms,
-    tuning_run,
-    tunings,
 )
-from local_sagemaker.own_requests import DEFAULT_REGION
+from local_sagemaker.pipelines import pipeline_executions, pipeline_run, pipelines
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
+from local_sagemaker.registry import model_groups, model_packages, models
+from local_sagemaker.tuning import tuning_run, tunings
 
 Operation = Callable[[Platform, Record, str], Record]
 # What a state means to the reader: the class of the style, by state.

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.names import printable
+from artifact.text.names import printable
 
 MOST_BYTES = 2**16  # that are read of a file
 MOST_LINES = 200

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import jinja2
 
-from artifact.page import page_environment, rendered
-from artifact.page_text import counted, percent
-from local_sagemaker.access import EXPORTS, as_exports, read_exports
+from artifact.pages.page import page_environment, rendered
+from artifact.text.numbers import counted, percent
+from local_sagemaker.access.access import EXPORTS, as_exports, read_exports
 from local_sagemaker.console import details, results, rows, words
 from local_sagemaker.console.asking import Answer
 from local_sagemaker.console.kinds import KINDS, RUNNING, Kind, tone

@@ -1,14 +1,15 @@
 """What came of a job or an endpoint: charts that move, and tables."""
 
-from artifact.page_text import duration, number
-from local_sagemaker import pipeline_executions, trials, tunings
+from artifact.text.numbers import duration, number
 from local_sagemaker.console.charts import metric_charts, search_chart, usage_charts
 from local_sagemaker.console.details import Cell, Table, address
 from local_sagemaker.console.kinds import KINDS, Kind
 from local_sagemaker.console.rows import last_metrics, result, state_words
 from local_sagemaker.console.words import moment
+from local_sagemaker.pipelines import pipeline_executions
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
+from local_sagemaker.tuning import trials, tunings
 
 MOST_TRIALS = 500
 ALL = 10_000  # records of a page of a List operation: all of them

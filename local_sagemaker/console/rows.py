@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from artifact.page_text import counted, duration, number
-from local_sagemaker import tunings
+from artifact.text.numbers import counted, duration, number
 from local_sagemaker.console.kinds import NO_STATE, RUNNING, Kind, newest_first, tone
 from local_sagemaker.console.words import moment
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
+from local_sagemaker.tuning import tunings
 
 MOST_VALUES = 2  # metrics in a row
 

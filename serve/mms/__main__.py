@@ -4,7 +4,7 @@ It replaces sagemaker-inference's start_model_server, which searches all process
 fails on a zombie), needs a writable /etc, and returns 0 however MMS ended.
 """
 
-import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+import artifact.host.starting  # noqa: F401  # before all else: it takes Ctrl-C
 
 # isort: split
 import asyncio
@@ -16,12 +16,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from artifact.listening import PortTaken, check_free
-from artifact.log_lines import log_to
-from artifact.machine import memory_limit
+from artifact.archives.unpack import artifact_folder
+from artifact.host.listening import PortTaken, check_free
+from artifact.host.machine import memory_limit
 from artifact.model import ArtifactError, read_description
-from artifact.names import escape_output, printable
-from artifact.unpack import artifact_folder
+from artifact.text.log_lines import log_to
+from artifact.text.names import escape_output, printable
 from serve.help import answer_help
 from serve.mms.configuration import (
     MODEL_NAME,

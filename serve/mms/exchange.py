@@ -13,7 +13,7 @@ from pathlib import Path
 
 from artifact.answers import Prediction
 from artifact.model import ArtifactError
-from artifact.preprocessing import PhotoError
+from artifact.photos.kinds import PhotoError
 from artifact.saliency import Saliency
 from serve.batching import EngineDead
 from serve.hooks import HookError

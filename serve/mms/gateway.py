@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 from flask import Flask
 
-from artifact.machine import memory_limit
+from artifact.host.machine import memory_limit
 from serve.answering import ServingLimits, answered
 from serve.app import Answerer, create_app
 from serve.factory import make_app, page_of, show_live

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sagemaker_inference.default_handler_service import DefaultHandlerService
 
-from artifact.log_lines import log_to
+from artifact.text.log_lines import log_to
 from serve.mms.transformer import Transformer
 
 if TYPE_CHECKING:

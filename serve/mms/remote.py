@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from artifact.answers import Prediction
+from artifact.archives.unpack import MODEL_BOUNDS, ArchiveBounds
 from artifact.model import ArtifactError, read_description
 from artifact.saliency import Saliency
-from artifact.unpack import MODEL_BOUNDS, ArchiveBounds
 from serve.batching import EngineDead
 from serve.hooks import open_hooks
 from serve.mms.backend import Mms, ModelLost

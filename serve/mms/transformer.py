@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from artifact.machine import give_memory_back
+from artifact.host.machine import give_memory_back
 from serve.inputs import JSON_TYPE
 from serve.mms.exchange import Done, Work, artifact_of, packed_answer, write_failure
 from serve.predictor import Predictor, SharedLimits

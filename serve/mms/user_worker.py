@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mms.context import RequestProcessor
 from sagemaker_inference.transformer import Transformer
 
-from artifact.log_lines import log_to
+from artifact.engines.nvidia import settle_device
 from artifact.model import ArtifactError
-from artifact.names import printable
-from artifact.nvidia import settle_device
+from artifact.text.log_lines import log_to
+from artifact.text.names import printable
 from serve.mms.call import Call, Reply
 from serve.mms.defaults import TorchDefaults, use_threads
 from serve.mms.exchange import artifact_of, write_failure

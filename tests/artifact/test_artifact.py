@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from artifact import export as exporting
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
+from artifact.engines.openvino_engine import load_openvino
 from artifact.export import ExportError, export, write_graph
-from artifact.machine import cpu_count
+from artifact.host.machine import cpu_count
 from artifact.model import (
     ArtifactError,
     Description,
@@ -20,10 +21,9 @@ from artifact.model import (
     write_atomically,
     write_description,
 )
-from artifact.network import architectures, build, own_preprocessing
-from artifact.openvino_engine import load_openvino
-from artifact.preprocessing import Preprocessing
-from artifact.probabilities import Probabilities
+from artifact.networks.network import architectures, build, own_preprocessing
+from artifact.networks.probabilities import Probabilities
+from artifact.photos.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(resize=36, crop=32)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.batch_buckets import (
+from artifact.engines.batch_buckets import (
     BatchBuckets,
     CpuBackend,
     CudaBackend,
@@ -16,8 +16,8 @@ from artifact.batch_buckets import (
     NoRecording,
     bucket_sizes,
 )
-from artifact.engines import open_engine
-from artifact.torch_engine import TorchEngine
+from artifact.engines.choice import open_engine
+from artifact.engines.torch_engine import TorchEngine
 from tests.artifact.test_artifact import small_artifact
 from tests.support.fake_cuda import SUMS, FakeCuda, sums
 

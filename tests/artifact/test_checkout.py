@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 
-from artifact import checkout
+from artifact.host import checkout
 
 
 def test_a_git_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
@@ -20,7 +20,7 @@ def test_a_git_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
 
 def test_the_commit_of_a_project_around_the_code_is_not_ours(tmp_path, monkeypatch):
     monkeypatch.delenv(checkout.VARIABLE, raising=False)
-    place = tmp_path / "theirs" / "slipway" / "artifact" / "checkout.py"
+    place = tmp_path / "theirs" / "slipway" / "artifact" / "host" / "checkout.py"
     place.parent.mkdir(parents=True)
     shutil.copy(checkout.__file__, place)
     names = ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL")

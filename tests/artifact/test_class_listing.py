@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from artifact.class_listing import class_listing, pass_by_rest
-from artifact.class_names import ClassNameError, check_class_names, class_name
-from artifact.photo_layout import LayoutError
-from artifact.photo_tree import PassedBy
+from artifact.folders.class_listing import class_listing, pass_by_rest
+from artifact.folders.class_names import ClassNameError, check_class_names, class_name
+from artifact.folders.layout import LayoutError
+from artifact.folders.photo_tree import PassedBy
 from tests.artifact.test_photo_layout import touch
 
 DECOMPOSED = unicodedata.normalize("NFD", "Café")

@@ -9,9 +9,9 @@ import pytest
 import pyvips
 from PIL import Image
 
-from artifact import colour
-from artifact.photo_formats import register_heif
-from artifact.preprocessing import decode
+from artifact.photos import colour
+from artifact.photos.decoder import decode
+from artifact.photos.formats import register_heif
 from tests.support.profiles import PRIMARIES, display, grey
 
 CLOSE = 2.0  # of 255, on average

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.colour_numbers import SRGB
-from artifact.photo_formats import register_heif
-from artifact.preprocessing import decode
+from artifact.photos.colour_numbers import SRGB
+from artifact.photos.decoder import decode
+from artifact.photos.formats import register_heif
 from tests.artifact.test_colour import encoded, scene
 from tests.support.profiles import display, grey
 

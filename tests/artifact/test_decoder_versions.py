@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact import first_decoder
 from artifact.model import DESCRIPTION_FILE, ArtifactError, read_description
-from artifact.preprocessing import MAX_PIXELS, Preprocessing, decode_reduced
+from artifact.photos import first_decoder
+from artifact.photos.decoder import MAX_PIXELS, decode_reduced
+from artifact.photos.preprocessing import Preprocessing
 from serve.predictor import Predictor
 from tests.support.colour_model import write_colour_model
 from tests.support.profiles import display

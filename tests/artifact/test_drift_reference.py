@@ -17,8 +17,8 @@ from artifact.drift_reference import (
     write_reference,
 )
 from artifact.model import ArtifactError, Description, MissingFile
-from artifact.photo_measures import MEASURES, photo_measures
-from artifact.preprocessing import Preprocessing
+from artifact.photos.measures import MEASURES, photo_measures
+from artifact.photos.preprocessing import Preprocessing
 
 DESCRIPTION = Description(("blue", "red"), Preprocessing(36, 32), "resnet18")
 

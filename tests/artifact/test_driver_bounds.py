@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from artifact import nvidia
-from artifact.nvidia import advice, driver_problem, gpu_problem, start_problem, torch_cuda
+from artifact.engines import nvidia
+from artifact.engines.nvidia import advice, driver_problem, gpu_problem, start_problem, torch_cuda
 from tests.artifact.test_nvidia import NEW
 
 NO_KERNELS = (

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from artifact import engines, torch_engine
-from artifact.engines import open_engine, precisions
-from artifact.machine import cpu_count, processor_flags
+from artifact.engines import choice, torch_engine
+from artifact.engines.choice import open_engine, precisions
+from artifact.engines.nvidia import DeviceError
+from artifact.engines.openvino_engine import OpenVINOEngine, graphs_kept, load_openvino
+from artifact.engines.openvino_engine import _read as read_graph
+from artifact.host.machine import cpu_count, processor_flags
 from artifact.model import ArtifactError, Description, read_description
-from artifact.nvidia import DeviceError
-from artifact.openvino_engine import OpenVINOEngine, graphs_kept, load_openvino
-from artifact.openvino_engine import _read as read_graph
 from tests.support.colour_model import write_colour_model
 
 
@@ -88,7 +88,7 @@ def test_flags_are_those_of_the_first_processor(tmp_path, monkeypatch):
 def test_a_gpu_is_used_where_it_is_asked_for_or_works(
     folder, description, gpu, monkeypatch, device, available, precision, gpu_precision
 ):
-    monkeypatch.setattr(engines, "use_gpu", lambda: available)
+    monkeypatch.setattr(choice, "use_gpu", lambda: available)
     engine = open_engine(folder, description, precision, 1, device)
     if gpu_precision is None:
         assert engine.name == "openvino"
@@ -103,7 +103,7 @@ def test_a_gpu_that_does_not_start_is_an_error(folder, description, monkeypatch)
         raise DeviceError("no driver")
 
     monkeypatch.setattr(torch_engine, "TorchEngine", broken)
-    monkeypatch.setattr(engines, "use_gpu", lambda: True)
+    monkeypatch.setattr(choice, "use_gpu", lambda: True)
     for device in ("auto", "cuda"):
         with pytest.raises(DeviceError, match="no driver"):
             open_engine(folder, description, "f32", 1, device)
@@ -163,9 +163,9 @@ def test_the_file_and_the_threads_of_a_precision(
         methods = {"run": run, "prepare_streams": lambda: done.append("streams")}
         return SimpleNamespace(input_shape=(32, 32, 3), classes=3, columns=3, **methods)
 
-    monkeypatch.setattr(engines, "OpenVINOEngine", engine)
+    monkeypatch.setattr(choice, "OpenVINOEngine", engine)
     # A processor that has everything.
-    monkeypatch.setattr(engines, "processor_flags", lambda: frozenset({"amx_int8", "amx_bf16"}))
+    monkeypatch.setattr(choice, "processor_flags", lambda: frozenset({"amx_int8", "amx_bf16"}))
     judged = dataclasses.replace(description, quantization={"kept": kept})
     open_engine(folder, judged, precision, threads)
     assert opened == [(*expected, False)]
@@ -250,7 +250,7 @@ def test_a_graph_that_is_not_there_is_one_sentence(tmp_path):
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_a_users_own_network_leaves_no_gpu_idle(folder, description, gpu, monkeypatch, device):
     own = dataclasses.replace(description, architecture="own/Net")
-    monkeypatch.setattr(engines, "use_gpu", lambda: True)
+    monkeypatch.setattr(choice, "use_gpu", lambda: True)
     with pytest.raises(DeviceError, match="own/Net is a user's own, which no GPU engine can re"):
         open_engine(folder, own, "f32", device=device)
     engine = open_engine(folder, own, "f32", device="cpu")

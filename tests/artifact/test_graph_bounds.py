@@ -5,10 +5,10 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from artifact import graph_bounds
-from artifact.engines import open_engine
+from artifact.engines import graph_bounds
+from artifact.engines.choice import open_engine
+from artifact.engines.openvino_engine import load_openvino
 from artifact.model import ArtifactError, read_description
-from artifact.openvino_engine import load_openvino
 from serve.models import ModelError, Models
 from serve.predictor import SharedLimits
 from tests.support.colour_model import write_colour_model

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.heif_bounds import MAX_TILES
-from artifact.photo_bounds import photo_header
-from artifact.photo_formats import register_heif
-from artifact.preprocessing import MAX_PIXELS, PhotoError, decode
+from artifact.photos.bounds import photo_header
+from artifact.photos.decoder import MAX_PIXELS, decode
+from artifact.photos.formats import register_heif
+from artifact.photos.heif_bounds import MAX_TILES
+from artifact.photos.kinds import PhotoError
 from tests.support.heic import TILE, box, encoded, grid
 
 

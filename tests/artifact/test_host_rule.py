@@ -2,7 +2,7 @@
 
 import pytest
 
-from artifact.host_rule import HostRule, is_loopback
+from artifact.host.host_rule import HostRule, is_loopback
 
 RULE = HostRule.of("192.0.2.7", ["Photos.example", "172.17.0.1"], "--allow-host")
 

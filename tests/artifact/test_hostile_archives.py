@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from artifact import unpack
+from artifact.archives import unpack
+from artifact.archives.unpack import ArchiveBounds, artifact_folder, discard, extract
 from artifact.model import ArtifactError
-from artifact.unpack import ArchiveBounds, artifact_folder, discard, extract
 from tests.support.jobs import REPOSITORY
 
 BOUNDS = ArchiveBounds(members=20, levels=4, size=100_000)
@@ -150,7 +150,7 @@ def test_nothing_is_left_after_any_exception(tmp_path, temporary, monkeypatch, e
 
     path = tmp_path / "model.tar.gz"
     path.write_bytes(packed(header("a"), header("b", 5), bytes(512)))
-    monkeypatch.setattr("artifact.unpack.shutil.copyfileobj", interrupted)
+    monkeypatch.setattr("artifact.archives.unpack.shutil.copyfileobj", interrupted)
     with pytest.raises(error):
         artifact_folder(path)
     with pytest.raises(error):
@@ -181,7 +181,7 @@ KILLED = """
 import sys, tempfile
 from pathlib import Path
 tempfile.tempdir = sys.argv[1]
-from artifact.unpack import artifact_folder
+from artifact.archives.unpack import artifact_folder
 print(artifact_folder(Path(sys.argv[2])), flush=True)
 sys.stdin.read()
 """

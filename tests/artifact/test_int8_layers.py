@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from artifact import int8_layers
-from artifact.int8_layers import (
+from artifact.engines import int8_layers
+from artifact.engines.int8_layers import (
     ATTEMPTS,
     goes_below_zero,
     is_depthwise,

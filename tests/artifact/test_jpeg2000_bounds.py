@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.photo_bounds import photo_header
-from artifact.preprocessing import MAX_PIXELS, PhotoError, decode
+from artifact.photos.bounds import photo_header
+from artifact.photos.decoder import MAX_PIXELS, decode
+from artifact.photos.kinds import PhotoError
 
 SIDE = 96
 

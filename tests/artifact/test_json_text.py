@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from artifact.json_text import MAX_LEVELS, read_json
+from artifact.text.json_text import MAX_LEVELS, read_json
 
 LIST = '{"a": [1, "b", null], "c": {"d": 0.5}}'
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from artifact.photo_bounds import check_pixels, photo_header
-from artifact.photo_formats import PhotoHeader
-from artifact.preprocessing import MAX_PIXELS, PhotoError, decode_reduced
-from artifact.shrinking import decoded_for
+from artifact.photos.bounds import check_pixels, photo_header
+from artifact.photos.decoder import MAX_PIXELS, decode_reduced
+from artifact.photos.formats import PhotoHeader
+from artifact.photos.kinds import PhotoError
+from artifact.photos.shrinking import decoded_for
 from serve.predictor import MAX_PIXELS as SERVED
 from tests.fuzz.watch import memory_mb
 from tests.support.jobs import REPOSITORY
@@ -22,7 +23,7 @@ PEAK = """
 import io, json, sys
 from pathlib import Path
 from PIL import Image
-from artifact.preprocessing import decode_reduced
+from artifact.photos.preprocessing import decode_reduced
 from tests.fuzz.watch import memory_mb
 data = sys.stdin.buffer.read()
 Path("/proc/self/clear_refs").write_text("5")

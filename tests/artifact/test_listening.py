@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from artifact.listening import LOOPBACK, PortTaken, ask_loopback_directly, bypassed, check_free
+from artifact.host.listening import LOOPBACK, PortTaken, ask_loopback_directly, bypassed, check_free
 from runtime import docker
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from artifact.log_lines import OneLineFormatter
+from artifact.text.log_lines import OneLineFormatter
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from artifact import machine
-from artifact.engines import precisions
-from artifact.machine import (
+from artifact.engines.choice import precisions
+from artifact.host import machine
+from artifact.host.machine import (
     cpu_count,
     memory_left,
     memory_limit,
@@ -19,7 +19,7 @@ from artifact.machine import (
     processor_name,
 )
 from artifact.model import Description
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 
 CORES = len(os.sched_getaffinity(0))
 TOTAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from artifact.machine import cpu_count, give_memory_back, memory_left, trim_memory
+from artifact.host.machine import cpu_count, give_memory_back, memory_left, trim_memory
 from tests.artifact.test_machine import MEMINFO, TOTAL, lay_out
 
 

@@ -17,7 +17,7 @@ from artifact.model import (
     read_description,
     write_atomically,
 )
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 
 
 def write_json(folder: Path, **values: object) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from artifact.names import escape_output, is_text, printable, writable
+from artifact.text.names import escape_output, is_text, printable, writable
 from tests.support.jobs import REPOSITORY
 
 
@@ -38,7 +38,7 @@ def test_other_kinds_of_output_are_left_alone(monkeypatch):
 
 
 def test_a_process_prints_any_name():
-    code = "from artifact.names import escape_output as e; e(); print('a\\udcff')"
+    code = "from artifact.text.names import escape_output as e; e(); print('a\\udcff')"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=REPOSITORY,

@@ -13,7 +13,7 @@ from torch import nn
 from artifact import export as exporting
 from artifact.export import ExportError, check_exportable, remove_artifact, write_graph
 from artifact.model import Description
-from artifact.network import (
+from artifact.networks.network import (
     Cast,
     Normalize,
     _arguments,
@@ -22,8 +22,8 @@ from artifact.network import (
     own_preprocessing,
     weights_entry,
 )
-from artifact.preprocessing import Preprocessing
-from artifact.probabilities import Probabilities
+from artifact.networks.probabilities import Probabilities
+from artifact.photos.preprocessing import Preprocessing
 
 VALUES = Preprocessing(2, 2, mean=(0.1, 0.2, 0.4), std=(0.5, 0.2, 0.1))
 

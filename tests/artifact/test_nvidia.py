@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from artifact import nvidia
-from artifact.nvidia import (
+from artifact.engines import nvidia
+from artifact.engines.nvidia import (
     DeviceError,
     cuda_in,
     driver_problem,
@@ -233,7 +233,8 @@ def test_the_processor_is_taken_where_it_is_asked_for(monkeypatch):
 
 def test_asking_loads_no_torch():
     code = (
-        "import sys; from artifact.nvidia import use_gpu; use_gpu(); print('torch' in sys.modules)"
+        "import sys; from artifact.engines.nvidia import use_gpu; use_gpu()\n"
+        "print('torch' in sys.modules)"
     )
     assert (
         subprocess.run(

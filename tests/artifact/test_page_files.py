@@ -5,7 +5,7 @@ import os
 import jinja2
 import pytest
 
-from artifact.page import write_page
+from artifact.pages.page import write_page
 
 
 def template(folder, text: str):

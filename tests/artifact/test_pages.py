@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from artifact.page import write_page
-from artifact.plot import dots, line_path, linear_axis, search_axis, ticks, value_axis
+from artifact.pages.page import write_page
+from artifact.pages.plot import dots, line_path, linear_axis, search_axis, ticks, value_axis
 
 
 @pytest.mark.parametrize(

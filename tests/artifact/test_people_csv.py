@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from artifact.people_csv import names_file, neutral, table, true_names
+from artifact.text.people_csv import names_file, neutral, table, true_names
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from artifact import compressed_tar
-from artifact.unpack import ArchiveBounds, extract, extract_photos, is_archive
+from artifact.archives import compressed_tar
+from artifact.archives.unpack import ArchiveBounds, extract, extract_photos, is_archive
 
 BOUNDS = ArchiveBounds(members=20, levels=4, size=1_000_000)
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from artifact import jpeg_bounds, photo_bounds, tiff_bounds
-from artifact.photo_bounds import photo_header
-from artifact.photo_formats import FORMATS
-from artifact.photo_kinds import kind_of
-from artifact.preprocessing import MAX_PIXELS, PhotoError, decode
+from artifact.photos import bounds, jpeg_bounds, tiff_bounds
+from artifact.photos.bounds import photo_header
+from artifact.photos.decoder import MAX_PIXELS, decode
+from artifact.photos.formats import FORMATS
+from artifact.photos.kinds import PhotoError, kind_of
 from local_test import hostile_photos as hostile
 from tests.support.jobs import REPOSITORY
 from tests.support.servers import photo
 
 PEAKS = r"""
 import json, re, time
-from artifact.preprocessing import PhotoError, decode
+from artifact.photos.preprocessing import PhotoError, decode
 from local_test.hostile_photos import HEAVY, NEVER_OPENED
 from tests.support.servers import photo
 
@@ -97,7 +97,7 @@ def test_photos_are_opened_in_one_place_alone():
         for path in package.rglob("*.py")
         if "Image.open(" in path.read_text(encoding="utf-8")
     ]
-    assert callers == ["artifact/preprocessing.py"]
+    assert callers == ["artifact/photos/decoder.py"]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -185,9 +185,9 @@ def test_tags_share_no_bytes_of_the_file():
     [
         (lambda n: hostile.jpeg_segments(0xEF, n), jpeg_bounds.MAX_SEGMENTS),
         (hostile.jpeg_filling, jpeg_bounds.MAX_FILLING),
-        (hostile.gif_comments, photo_bounds.MAX_GIF_BLOCKS),
-        (lambda n: hostile.png_chunks(b"prVt", n), photo_bounds.MAX_CHUNKS),
-        (lambda n: hostile.png_chunks(b"zTXt", n, b"k\0\0"), photo_bounds.MAX_TEXTS),
+        (hostile.gif_comments, bounds.MAX_GIF_BLOCKS),
+        (lambda n: hostile.png_chunks(b"prVt", n), bounds.MAX_CHUNKS),
+        (lambda n: hostile.png_chunks(b"zTXt", n, b"k\0\0"), bounds.MAX_TEXTS),
     ],
 )
 def test_counts_are_bounded(make, most):

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from artifact.photo_kinds import KINDS, PhotoError, is_photo_name, kind_of
+from artifact.photos.kinds import KINDS, PhotoError, is_photo_name, kind_of
 from tests.support.servers import photo
 
 S3_ERROR = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>'

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from artifact.photo_layout import LayoutError, layout_of
+from artifact.folders.layout import LayoutError, layout_of
 
 
 def touch(folder: Path, *paths: str) -> Path:

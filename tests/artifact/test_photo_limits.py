@@ -8,17 +8,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from artifact import colour, preprocessing
-from artifact.colour import to_rgb
-from artifact.photo_bounds import photo_header
-from artifact.preprocessing import (
-    MAX_PIXELS,
-    PhotoError,
-    Preprocessing,
-    decode,
-    read_photo,
-    upright,
-)
+from artifact.photos import colour, decoder
+from artifact.photos.bounds import photo_header
+from artifact.photos.colour import to_rgb
+from artifact.photos.decoder import MAX_PIXELS, decode, read_photo, upright
+from artifact.photos.kinds import PhotoError
+from artifact.photos.preprocessing import Preprocessing
 
 
 def bmp(width: int, height: int, rle: bool = False) -> bytes:
@@ -226,4 +221,4 @@ def test_a_broken_exif_tag_does_not_cost_the_photo(monkeypatch):
     ],
 )
 def test_an_error_of_pillow_is_one_short_line(text, expected):
-    assert preprocessing._first_line(ValueError(text)) == expected
+    assert decoder._first_line(ValueError(text)) == expected

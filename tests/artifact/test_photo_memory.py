@@ -19,9 +19,9 @@ SLACK_MB = 8  # the file itself, and a strip of it in floating point
 MEASURE = """
 import base64, json, sys
 from pathlib import Path
-from artifact.photo_bounds import photo_header
-from artifact.preprocessing import decode
-from artifact.shrinking import decoded_for
+from artifact.photos.bounds import photo_header
+from artifact.photos.preprocessing import decode
+from artifact.photos.shrinking import decoded_for
 from tests.fuzz.watch import memory_mb
 
 found = {}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from artifact.photo_metadata import without_metadata
-from artifact.preprocessing import decode, open_photo
+from artifact.photos.decoder import decode, open_photo
+from artifact.photos.metadata import without_metadata
 from tests.support.photo_folders import picture
 
 ORIENTATION = 0x0112

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from artifact.plot import (
+from artifact.pages.plot import (
     Axis,
     dots,
     line_path,

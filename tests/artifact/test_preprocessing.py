@@ -5,7 +5,9 @@ import pytest
 import torchvision.transforms.v2.functional as tv
 from PIL import Image
 
-from artifact.preprocessing import PhotoError, Preprocessing, decode, read_photo
+from artifact.photos.decoder import decode, read_photo
+from artifact.photos.kinds import PhotoError
+from artifact.photos.preprocessing import Preprocessing
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:

@@ -11,21 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from artifact import engines, probe
-from artifact.engines import open_engine, precisions
-from artifact.machine import machine_kind
-from artifact.model import (
-    GRAPH_FILE,
-    INT8_FILE,
-    PROBE_FILE,
-    ArtifactError,
-    Description,
-    read_description,
-    write_description,
-)
-from artifact.openvino_engine import load_openvino
-from artifact.preprocessing import Preprocessing
-from artifact.probe import (
+from artifact.engines import choice, probe
+from artifact.engines.choice import open_engine, precisions
+from artifact.engines.openvino_engine import load_openvino
+from artifact.engines.probe import (
     FILE_BYTES,
     compare,
     difference,
@@ -36,6 +25,17 @@ from artifact.probe import (
     with_bound,
     write_probe,
 )
+from artifact.host.machine import machine_kind
+from artifact.model import (
+    GRAPH_FILE,
+    INT8_FILE,
+    PROBE_FILE,
+    ArtifactError,
+    Description,
+    read_description,
+    write_description,
+)
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.colour_model import write_colour_model
 
 OTHER = "amd64 avx2"
@@ -80,7 +80,7 @@ def spoil(folder) -> None:
 @pytest.fixture
 def quick(monkeypatch):
     """A processor that multiplies bytes, whatever this one does."""
-    monkeypatch.setattr(engines, "processor_flags", lambda: frozenset({"avx_vnni"}))
+    monkeypatch.setattr(choice, "processor_flags", lambda: frozenset({"avx_vnni"}))
 
 
 def test_the_machine_that_exports_needs_no_probe(folder, quick, caplog):
@@ -116,7 +116,7 @@ def test_a_bound_follows_what_int8_differs_by(folder):
 
 
 def test_on_arm_int8_needs_a_probe(folder, monkeypatch):
-    monkeypatch.setattr(engines, "architecture", lambda: "arm64")
+    monkeypatch.setattr(choice, "architecture", lambda: "arm64")
     monkeypatch.setattr(probe, "machine_kind", lambda: "arm64 asimddp asimdhp")
     described = made_on(folder, OTHER)
     assert precisions(described, GRAVITON) == ["int8", "f16", "f32"]

@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from artifact.page import write_page
-from artifact.project_index import moment, refresh, refresh_above, results_above
-from artifact.project_pages import About, find
+from artifact.pages.page import write_page
+from artifact.pages.project_index import moment, refresh, refresh_above, results_above
+from artifact.pages.project_pages import About, find
 from tests.support.accessibility import WIDTHS, axe_source, violations
 from tests.support.browser import browsing
 

@@ -12,13 +12,14 @@ import psutil
 import pytest
 import torch
 
-from artifact.engines import open_engine, precisions
+from artifact.engines.choice import open_engine, precisions
+from artifact.engines.int8_gate import Gate, Judgement
+from artifact.engines.quantization import STOPPED, quantize
 from artifact.export import export
-from artifact.int8_gate import Gate, Judgement
 from artifact.model import ArtifactError, Description, read_description, write_description
-from artifact.network import build
-from artifact.preprocessing import Preprocessing, read_photo
-from artifact.quantization import STOPPED, quantize
+from artifact.networks.network import build
+from artifact.photos.decoder import read_photo
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.jobs import REPOSITORY, draw_photo
 
 pytestmark = pytest.mark.slow
@@ -132,13 +133,14 @@ def test_nothing_is_told_to_anyone(tmp_path):
     draw_photo(tmp_path / "a.jpg", (200, 20, 20), 0)
     (tmp_path / "home").mkdir()
     code = (
-        "import pathlib, sys; from artifact.engines import open_engine\n"
-        "from artifact.model import read_description; from artifact.quantization import quantize\n"
+        "import pathlib, sys; from artifact.engines.choice import open_engine\n"
+        "from artifact.model import read_description\n"
+        "from artifact.engines.quantization import quantize\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "description = read_description(folder / 'model')\n"
         "open_engine(folder / 'model', description)\n"
         "photos = [folder / 'a.jpg']\n"
-        "import numpy as np; from artifact.int8_gate import Judgement\n"
+        "import numpy as np; from artifact.engines.int8_gate import Judgement\n"
         "right = Judgement(np.zeros(100), np.ones(100, bool))\n"
         "print(quantize(folder / 'model', description, photos, 100, lambda *_: right, bool))"
     )

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from artifact import quantization
-from artifact.int8_gate import Judgement, compared
+from artifact.engines import quantization
+from artifact.engines.int8_gate import Judgement, compared
+from artifact.engines.quantization import STOPPED, quantize
 from artifact.model import ArtifactError, Description
-from artifact.preprocessing import Preprocessing
-from artifact.quantization import STOPPED, quantize
+from artifact.photos.preprocessing import Preprocessing
 
 DESCRIPTION = Description(("a", "b"), Preprocessing(36, 32), "resnet18")
 
@@ -213,7 +213,7 @@ def test_a_child_that_fails_is_one_sentence(tmp_path, monkeypatch, code, output,
     monkeypatch.setattr(subprocess, "Popen", start)
     order: dict[str, object] = {"architecture": "resnet18"}
     assert quantization._run_child(tmp_path, order, lambda: False) == reason
-    assert started[0][1:] == ["-m", "artifact.quantization", str(tmp_path)]
+    assert started[0][1:] == ["-m", "artifact.engines.quantization", str(tmp_path)]
     assert json.loads((tmp_path / "order.json").read_text()) == order
     assert child.killed == 1
     assert child.waited == 1

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
+from artifact.engines.quantization import STOPPED
 from artifact.model import read_description
-from artifact.quantization import STOPPED
 from tests.support.jobs import make_job, train_job
 from tests.support.processes import ended, read_until, start
 from train.data.photos import PhotoArrays

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.preprocessing import PhotoError, Preprocessing, decode, decode_reduced
-from artifact.shrinking import GAP, factor_for
+from artifact.photos.decoder import decode, decode_reduced
+from artifact.photos.kinds import PhotoError
+from artifact.photos.preprocessing import Preprocessing
+from artifact.photos.shrinking import GAP, factor_for
 from local_test.hostile_photos import grey, tiff
 
 CLOSE = 1.0  # of 255, on average

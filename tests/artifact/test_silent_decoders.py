@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.preprocessing import PhotoError, decode
+from artifact.photos.decoder import decode
+from artifact.photos.kinds import PhotoError
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from artifact.preprocessing import Preprocessing
-from artifact.speed import decode_ms, main, processor, speed, stand_in
+from artifact.engines.speed import decode_ms, main, processor, speed, stand_in
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.jobs import REPOSITORY
 
 

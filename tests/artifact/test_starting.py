@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from artifact import starting
-from artifact.starting import Loading, command_of
+from artifact.host import starting
+from artifact.host.starting import Loading, command_of
 
 PIPE_BYTES = 4096  # the program cannot run further ahead of its reader
 
@@ -18,7 +18,7 @@ def test_ctrl_c_while_modules_load_is_one_line():
     with subprocess.Popen(command, stderr=subprocess.PIPE) as program:
         assert program.stderr
         fcntl.fcntl(program.stderr, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        while not program.stderr.readline().endswith(b" artifact.starting\n"):
+        while not program.stderr.readline().endswith(b" artifact.host.starting\n"):
             assert program.poll() is None
         program.send_signal(signal.SIGINT)
         _, said = program.communicate(timeout=60)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from artifact.page_text import about, duration
+from artifact.text.numbers import about, duration
 
 
 @pytest.mark.parametrize(

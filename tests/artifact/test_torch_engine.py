@@ -8,14 +8,14 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from artifact import torch_engine
-from artifact.engines import open_engine
+from artifact.engines import torch_engine
+from artifact.engines.choice import open_engine
+from artifact.engines.nvidia import DeviceError
+from artifact.engines.torch_engine import DeviceMemoryError, TorchEngine
 from artifact.model import ArtifactError, Description, read_description
-from artifact.network import build
-from artifact.nvidia import DeviceError
-from artifact.preprocessing import Preprocessing
-from artifact.probabilities import Probabilities
-from artifact.torch_engine import DeviceMemoryError, TorchEngine
+from artifact.networks.network import build
+from artifact.networks.probabilities import Probabilities
+from artifact.photos.preprocessing import Preprocessing
 from tests.artifact.test_artifact import small_artifact
 
 pytestmark = pytest.mark.slow

@@ -10,12 +10,12 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from artifact import torch_engine
+from artifact.engines import torch_engine
+from artifact.engines.nvidia import DeviceError
+from artifact.engines.torch_engine import TorchEngine, _candidates, _probes, _started
 from artifact.model import ArtifactError, Description
-from artifact.nvidia import DeviceError
-from artifact.preprocessing import Preprocessing
-from artifact.torch_engine import TorchEngine, _candidates, _probes, _started
-from artifact.torch_network import load_network
+from artifact.networks.torch_network import load_network
+from artifact.photos.preprocessing import Preprocessing
 
 VALUES = Preprocessing(2, 2, mean=(0.1, 0.2, 0.4), std=(0.5, 0.2, 0.1))
 
@@ -55,7 +55,7 @@ def test_precisions_to_try_on_a_gpu(monkeypatch, capability, expected):
     ],
 )
 def test_precisions_to_try_on_a_processor(monkeypatch, flags, expected):
-    monkeypatch.setattr("artifact.torch_engine.processor_flags", lambda: frozenset(flags))
+    monkeypatch.setattr("artifact.engines.torch_engine.processor_flags", lambda: frozenset(flags))
     assert _candidates(torch.device("cpu")) == expected
 
 
@@ -95,7 +95,7 @@ def test_half_precision_is_taken_where_it_answers_alike(
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             return torch.full((1, 2), next(answers))
 
-    monkeypatch.setattr("artifact.probabilities.Probabilities", Answering)
+    monkeypatch.setattr("artifact.networks.probabilities.Probabilities", Answering)
     monkeypatch.setattr(torch_engine, "_candidates", lambda device: ("f16", "f32"))
     description = Description(("a", "b"), VALUES, "none")
     chosen = torch_engine._chosen(nn.Linear(1, 1), description, "auto", torch.device("cpu"))
@@ -118,7 +118,7 @@ def test_weights_of_another_network_are_one_short_sentence(tmp_path, monkeypatch
         raise error("\n  first \n" + "second " * 100 + "\nthird")
 
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
-    monkeypatch.setattr("artifact.torch_network._filled", failing)
+    monkeypatch.setattr("artifact.networks.torch_network._filled", failing)
     description = Description(("a", "b"), VALUES, "resnet18", (4,))
     with pytest.raises(ArtifactError) as caught:
         load_network(tmp_path, description, torch.device("cpu"))
@@ -133,7 +133,7 @@ def test_a_lack_of_memory_is_not_a_fault_of_the_weights(tmp_path, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
-    monkeypatch.setattr("artifact.torch_network._filled", failing)
+    monkeypatch.setattr("artifact.networks.torch_network._filled", failing)
     with pytest.raises(torch.OutOfMemoryError):
         load_network(tmp_path, Description(("a", "b"), VALUES, "x"), torch.device("cpu"))
 
@@ -147,7 +147,7 @@ def test_a_gpu_is_started_or_named(monkeypatch, problem):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "T")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_arch_list", list)
-    monkeypatch.setattr("artifact.nvidia.gpu_problem", lambda *found: problem)
+    monkeypatch.setattr("artifact.engines.nvidia.gpu_problem", lambda *found: problem)
     if problem:
         with pytest.raises(DeviceError, match="too old"):
             _started("cuda")

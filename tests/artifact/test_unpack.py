@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from artifact import unpack
+from artifact.archives import unpack
+from artifact.archives.unpack import artifact_folder, discard, extract
 from artifact.model import ArtifactError
-from artifact.unpack import artifact_folder, discard, extract
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_full_disk_is_a_lack_of_room_and_other_trouble_is_not(
         raise OSError(code, "trouble")
 
     archive(tmp_path / "model.tar.gz", ("model.json", b"{}"))
-    monkeypatch.setattr("artifact.unpack.shutil.copyfileobj", failing)
+    monkeypatch.setattr("artifact.archives.unpack.shutil.copyfileobj", failing)
     with pytest.raises(error, match=words):
         artifact_folder(tmp_path)
     assert not any(temporary.iterdir())
@@ -147,7 +147,7 @@ def test_an_error_without_words_gets_some(tmp_path, monkeypatch):
         raise EOFError
 
     archive(tmp_path / "archive")
-    monkeypatch.setattr("artifact.archive_file.TarFile", ended)
+    monkeypatch.setattr("artifact.archives.tar_archive.TarFile", ended)
     with pytest.raises(ValueError, match="it ends too early"):
         extract(tmp_path / "archive", tmp_path / "folder")
 

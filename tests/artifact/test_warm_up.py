@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from artifact.engines import check_probabilities, open_engine
+from artifact.engines.choice import check_probabilities, open_engine
 from artifact.model import ArtifactError, read_description
 from serve.models import ModelError, Models
 from serve.predictor import SharedLimits

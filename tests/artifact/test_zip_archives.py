@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from artifact.unpack import ArchiveBounds, extract, extract_photos, is_archive
+from artifact.archives.unpack import ArchiveBounds, extract, extract_photos, is_archive
 
 BOUNDS = ArchiveBounds(members=20, levels=4, size=1_000_000)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import boto3
 
-from local_sagemaker.access import read_exports
-from local_sagemaker.cloud import answers, environment_here, program, registry
+from local_sagemaker.access.access import read_exports
+from local_sagemaker.aws.cloud import answers, environment_here, program, registry
 from runtime.engine_facts import PROCESS
 from runtime.opt_ml import pack_model
 from runtime.own_images import make_ready

@@ -19,7 +19,8 @@ from runtime.probes import wait_ready
 from tests.support.jobs import REPOSITORY, SMALL, make_job
 from tests.support.tuning import document, draw_data
 from tests.train.test_tensorboard_files import HISTORY, MODEL, TIMES, answers
-from train.result.tensorboard_files import write_results, write_scalars
+from train.recording.history import write_scalars
+from train.result.tensorboard_files import write_results
 
 pytestmark = [pytest.mark.verify, pytest.mark.training]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.plot import line_path, linear_axis
+from artifact.pages.plot import line_path, linear_axis
 from diagnose.profiler_data import ProfileError
 from diagnose.profiler_report import REPORT, profile_report
 from diagnose.profiler_result import Result

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from artifact.nvidia import torch_cuda
+from artifact.engines.nvidia import torch_cuda
 from runtime.container_engine import DockerEngine
 from runtime.docker import THREADS
 from runtime.own_images import serve
@@ -16,10 +16,10 @@ pytestmark = pytest.mark.docker
 ASK = """
 import sys
 import numpy as np
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
 from artifact.model import read_description
-from artifact.nvidia import DeviceError, use_gpu
-from artifact.torch_engine import TorchEngine
+from artifact.engines.nvidia import DeviceError, use_gpu
+from artifact.engines.torch_engine import TorchEngine
 import serve.app, prometheus_client, uvicorn_worker
 assert not use_gpu() and "torch" not in sys.modules
 description = read_description("/opt/ml/model")
@@ -72,7 +72,7 @@ def test_its_torch_is_that_of_the_tests(images):
             "slipway-serve-gpu",
             "python",
             "-c",
-            "from artifact.nvidia import torch_cuda; print(torch_cuda())",
+            "from artifact.engines.nvidia import torch_cuda; print(torch_cuda())",
         ],
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from artifact.photo_kinds import KINDS
+from artifact.photos.kinds import KINDS
 from tests.fuzz.corpus import FORMATS
 from tests.fuzz.mutations import case
 from tests.fuzz.runner import costs

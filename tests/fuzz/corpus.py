@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from artifact.photo_formats import register_heif
+from artifact.photos.formats import register_heif
 from tests.support.heic import grid
 from tests.support.profiles import display
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from serve.inputs import InputError, media_type_of, top_k_of
 from tests.fuzz.mutations import flipped
 from tests.support.bodies import photos_of

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from artifact.preprocessing import PhotoError
+from artifact.photos.kinds import PhotoError
 from tests.fuzz import __main__ as fuzz
 from tests.fuzz import watch
 from tests.fuzz.corpus import FORMATS, corpus

@@ -5,7 +5,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from artifact.preprocessing import PhotoError, decode
+from artifact.photos.decoder import decode
+from artifact.photos.kinds import PhotoError
 
 MAX_PIXELS = 4_000_000  # of a photo here: small, so that a run does not need gigabytes itself
 # Pillow holds four bytes a pixel. While it is turned or converted a photo is there twice, and a

@@ -11,7 +11,7 @@ from launch.context import service_model
 from launch.cost import read_prices
 from launch.registry import DOCKER_MANIFEST, OCI_MANIFEST
 from launch.upload import Channel, files_of, upload
-from local_sagemaker.account import TRUST
+from local_sagemaker.aws.account import TRUST
 from tests.support.jobs import REPOSITORY, draw_channel
 from tests.support.launching import URI
 from tests.support.registries import aws, no_credentials

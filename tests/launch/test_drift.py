@@ -11,8 +11,8 @@ from PIL import Image
 
 from artifact.drift_reference import Reference, write_reference
 from artifact.model import Description, write_description
-from artifact.photo_measures import photo_measures
-from artifact.preprocessing import Preprocessing
+from artifact.photos.measures import photo_measures
+from artifact.photos.preprocessing import Preprocessing
 from launch import shift
 from launch.drift import MOVED, drift
 from launch.drift_findings import FEWEST

@@ -71,7 +71,7 @@ def test_the_table_has_the_recipes_lines_and_what_is_not_known(tmp_path, prices,
     assert "      instance_type: ml.c6i.large\n      instance_count: 1\n" in said
     assert "4.0 ms to decode a photo and 20.0 ms to run the network in bf16" in said
     assert "not known: the speed of another type's processor" in said
-    assert "-m artifact.speed /opt/ml/model >speed.json" in said
+    assert "-m artifact.engines.speed /opt/ml/model >speed.json" in said
     assert main(["size", RECIPE, *words, "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["type"] for line in lines] == ["ml.c6i.large", "ml.c6i.xlarge"]
@@ -115,7 +115,7 @@ def test_measured_times_are_those_of_a_folder_an_archive_or_a_file(tmp_path):
         (None, "cannot be read .* name an artifact's folder or its model.tar.gz with --model"),
         ("{", "is not readable JSON"),
         ("[]", "holds no JSON object"),
-        ("{}", "holds no measured times: .* python -m artifact.speed"),
+        ("{}", "holds no measured times: .* python -m artifact.engines.speed"),
     ],
 )
 def test_what_holds_no_times_is_named(tmp_path, content, sentence):

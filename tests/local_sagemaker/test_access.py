@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from local_sagemaker.access import Access
+from local_sagemaker.access.access import Access
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
 from tests.support.jobs import REPOSITORY

@@ -5,9 +5,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from local_sagemaker import autoscaling
-from local_sagemaker.autoscaling import Scaler
 from local_sagemaker.contract import ApiError, invalid
+from local_sagemaker.hosting import autoscaling
+from local_sagemaker.hosting.autoscaling import Scaler
 from local_sagemaker.platform import Platform
 from tests.support.hosting import settled, variant
 from tests.support.sagemakers import BUCKET, until

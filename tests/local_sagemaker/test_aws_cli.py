@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local_sagemaker.cloud import environment_here
+from local_sagemaker.aws.cloud import environment_here
 from tests.support.hosting import settled
 from tests.support.jobs import COLOURS, SMALL, draw_channel
 from tests.support.sagemakers import BUCKET, Client, ended, local_sagemaker, moto

@@ -12,11 +12,12 @@ import urllib.request
 import pytest
 from werkzeug.test import Client
 
-from local_sagemaker import folders, training
-from local_sagemaker.access import EXPORTS
+from local_sagemaker import folders
+from local_sagemaker.access.access import EXPORTS
 from local_sagemaker.console.charts import metric_charts, search_chart
 from local_sagemaker.console.kinds import KINDS
 from local_sagemaker.console.log_tail import MOST_BYTES, tails
+from local_sagemaker.jobs import training
 from local_sagemaker.metric_history import MetricHistory
 from local_sagemaker.platform import Platform
 from local_sagemaker.state_folder import console_link

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from local_sagemaker import folders, training
+from local_sagemaker import folders
+from local_sagemaker.jobs import training
+from local_sagemaker.jobs.training_run import KIND
 from local_sagemaker.platform import Platform
 from local_sagemaker.state_folder import console_link
-from local_sagemaker.training_run import KIND
 from tests.support.accessibility import WIDTHS, axe_source, violations
 from tests.support.browser import Browser, browsing, file
 from tests.support.consoles import Console, console_of, served

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from werkzeug.serving import make_server
 from werkzeug.test import Client
 
-from local_sagemaker.container_door import ContainerDoor, container_variables
-from local_sagemaker.signatures import new_key
+from local_sagemaker.access.container_door import ContainerDoor, container_variables
+from local_sagemaker.access.signatures import new_key
 from runtime.ports import free_port
 
 KEY = new_key()

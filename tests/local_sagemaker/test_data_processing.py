@@ -5,8 +5,8 @@ import json
 import pytest
 
 from local_sagemaker.contract import ApiError
-from local_sagemaker.data_processing import DataProcessing, select, steps_of
 from local_sagemaker.job_ends import JobFailed
+from local_sagemaker.jobs.data_processing import DataProcessing, select, steps_of
 
 RECORD = {"id": 7, "photo": {"b64": "x"}, "tags": ["a", "b", "c"]}
 

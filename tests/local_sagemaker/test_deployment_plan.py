@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from local_sagemaker.contract import ApiError
-from local_sagemaker.deployed import Deployed, Route, retained
-from local_sagemaker.deployment_plan import ALL_AT_ONCE, Plan, plan_of
-from local_sagemaker.rollout import Rollout, UpdateStopped
-from local_sagemaker.variants import NotHealthy
+from local_sagemaker.hosting.deployed import Deployed, Route, retained
+from local_sagemaker.hosting.deployment_plan import ALL_AT_ONCE, Plan, plan_of
+from local_sagemaker.hosting.rollout import Rollout, UpdateStopped
+from local_sagemaker.hosting.variants import NotHealthy
 from tests.support.hosting import blue_green, rolling, variant
 
 

@@ -5,8 +5,9 @@ import json
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
-from local_sagemaker import answer_fields, contract, sdk_defaults
-from local_sagemaker.identity import Identity
+from local_sagemaker import answer_fields, contract
+from local_sagemaker.aws import sdk_defaults
+from local_sagemaker.aws.identity import Identity
 from tests.support.jobs import REPOSITORY
 
 

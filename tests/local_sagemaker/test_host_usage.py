@@ -2,10 +2,10 @@
 
 import os
 
-from local_sagemaker import training
 from local_sagemaker.console.kinds import KINDS
 from local_sagemaker.console.pages import Pages
-from local_sagemaker.host_usage import HostUsage, entry
+from local_sagemaker.jobs import training
+from local_sagemaker.jobs.host_usage import HostUsage, entry
 from local_sagemaker.metric_history import MetricHistory
 from local_sagemaker.platform import Platform
 from tests.support.sagemakers import training_request, until

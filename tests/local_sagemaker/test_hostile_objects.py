@@ -4,9 +4,10 @@ import gzip
 
 import pytest
 
-from local_sagemaker import channels, folders, objects, records
+from local_sagemaker import folders, objects
+from local_sagemaker.jobs import channels, records
+from local_sagemaker.jobs.transform_run import _parameters_in
 from local_sagemaker.objects import ObjectError
-from local_sagemaker.transform_run import _parameters_in
 
 DEEP = "[" * 100_000
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from local_sagemaker.channels import check as check_channels
 from local_sagemaker.contract import ApiError
-from local_sagemaker.instance_groups import check, groups_of, host_count, hosts_of
+from local_sagemaker.jobs.channels import check as check_channels
+from local_sagemaker.jobs.instance_groups import check, groups_of, host_count, hosts_of
 from runtime.opt_ml import resources
 
 HOSTS = ("algo-1", "algo-2", "algo-3")

@@ -1,6 +1,6 @@
 """The metrics that a job's output holds."""
 
-from local_sagemaker.metrics import JobMetrics
+from local_sagemaker.jobs.metrics import JobMetrics
 
 
 def test_metrics_are_the_last_numbers_printed():

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from local_sagemaker import mlflow
 from local_sagemaker.contract import ApiError
+from local_sagemaker.jobs import mlflow
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-tracking-server/mine"
 CONFIG = {

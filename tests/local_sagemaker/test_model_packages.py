@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from local_sagemaker import contract, folders, models, server
+from local_sagemaker import contract, folders, server
 from local_sagemaker.contract import ApiError
 from local_sagemaker.platform import Platform
+from local_sagemaker.registry import models
 from runtime.container_engine import choose_container_engine
 from tests.support.hosting import label, settled, variant
 from tests.support.sagemakers import BUCKET, ROLE, SERVE_IMAGE

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from local_sagemaker import contract, lifecycle, objects, quotas, tagged
+from local_sagemaker import contract, lifecycle, objects
+from local_sagemaker.aws import quotas, tagged
 from local_sagemaker.server import OPERATIONS
 from tests.support.odd_requests import MODEL, WHOLE, Here, change, drawn, input_shape
 from tests.support.sagemakers import until

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from artifact.listening import LOOPBACK
+from artifact.host.listening import LOOPBACK
 from local_sagemaker import state_folder
 from local_sagemaker.options import COMMANDS
 from local_sagemaker.state_folder import alone, exports_when_ready

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local_sagemaker import training
 from local_sagemaker.contract import ApiError
+from local_sagemaker.jobs import training
 from local_sagemaker.platform import Platform
 from runtime.container_engine import RunSpec
 from runtime.instances import Instance
@@ -75,7 +75,7 @@ def test_no_link_out_of_a_tree_is_followed(tmp_path, monkeypatch, home, way, com
 
 def test_a_link_while_the_training_runs_is_not_followed(tmp_path, monkeypatch, home):
     """Checkpoints are sent as they come: a folder that turns into a link is sent no more."""
-    monkeypatch.setattr("local_sagemaker.training_run.EVERY_S", 0.05)
+    monkeypatch.setattr("local_sagemaker.jobs.training_run.EVERY_S", 0.05)
     script = f"""
         echo one > checkpoints/one.pt; sleep 0.5
         mv checkpoints kept; ln -s {home} checkpoints; sleep 0.5

@@ -2,10 +2,12 @@
 
 import pytest
 
-from local_sagemaker import folders, models, training
+from local_sagemaker import folders
 from local_sagemaker.contract import ApiError
+from local_sagemaker.jobs import training
 from local_sagemaker.platform import Platform
-from local_sagemaker.tuning_checks import check
+from local_sagemaker.registry import models
+from local_sagemaker.tuning.tuning_checks import check
 from runtime.container_engine import RunSpec
 from runtime.errors import RunError
 from tests.support.sagemakers import ROLE, SERVE_IMAGE, training_request

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from local_sagemaker.contract import ApiError
-from local_sagemaker.pipeline_cache import DIGEST, digest, earlier, seconds
-from local_sagemaker.pipeline_definition import Step
+from local_sagemaker.pipelines.pipeline_cache import DIGEST, digest, earlier, seconds
+from local_sagemaker.pipelines.pipeline_definition import Step
 
 ON = {"Enabled": True, "ExpireAfter": "PT1H"}
 ARGUMENTS = {"HyperParameters": {"lr": "1"}, "OutputDataConfig": {"S3OutputPath": "s3://b/1"}}

@@ -6,7 +6,7 @@ import pytest
 
 from local_sagemaker import folders
 from local_sagemaker.job_ends import JobFailed
-from local_sagemaker.pipeline_values import Values
+from local_sagemaker.pipelines.pipeline_values import Values
 
 PROPERTIES = {
     "Outputs": [{"OutputName": "train", "S3Output": {"S3Uri": "s3://b/t"}}],

@@ -7,7 +7,7 @@ import pytest
 
 from local_sagemaker import contract, folders, lifecycle, server
 from local_sagemaker.contract import ApiError
-from local_sagemaker.pipeline_definition import read
+from local_sagemaker.pipelines.pipeline_definition import read
 from local_sagemaker.platform import Platform
 from runtime.container_engine import choose_container_engine
 from tests.support.sagemakers import ROLE, SERVE_IMAGE, until

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from local_sagemaker import contract, server, tags, training
+from local_sagemaker import contract, server, tags
 from local_sagemaker.contract import ApiError
+from local_sagemaker.jobs import training
 from local_sagemaker.platform import Platform
 from runtime.container_engine import choose_container_engine
 from tests.support.sagemakers import ROLE

@@ -9,7 +9,7 @@ import pytest
 
 from diagnose.smdebug_compat import load_smdebug
 from local_sagemaker import folders
-from local_sagemaker.system_sampler import SystemSampler, is_wanted
+from local_sagemaker.jobs.system_sampler import SystemSampler, is_wanted
 from runtime.instances import Instance
 from tests.support.jobs import draw_channel
 from tests.support.sagemakers import (
@@ -39,7 +39,7 @@ def names_below(folder: Path) -> set[Path]:
 
 def test_a_busy_process_is_measured_while_it_runs_and_smdebug_reads_it(tmp_path, monkeypatch):
     folders.allow([tmp_path])
-    monkeypatch.setattr("local_sagemaker.system_sampler.FILE_S", 0.3)
+    monkeypatch.setattr("local_sagemaker.jobs.system_sampler.FILE_S", 0.3)
     job = {
         "TrainingJobName": "mine",
         "ProfilerConfig": {

@@ -2,7 +2,8 @@
 
 import pytest
 
-from local_sagemaker import tagged, tags
+from local_sagemaker import tags
+from local_sagemaker.aws import tagged
 from local_sagemaker.platform import Platform
 from runtime.container_engine import choose_container_engine
 

@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_sagemaker import folders, objects
-from local_sagemaker.checkpoints import Checkpoints
-from local_sagemaker.own_requests import signed
+from local_sagemaker.access.own_requests import signed
+from local_sagemaker.jobs.checkpoints import Checkpoints
 from tests.support.jobs import draw_channel
 from tests.support.sagemakers import (
     BUCKET,

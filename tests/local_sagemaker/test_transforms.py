@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local_sagemaker.records import TooLarge, assemble, batches, unpacked
+from local_sagemaker.jobs.records import TooLarge, assemble, batches, unpacked
 from tests.support.sagemakers import BUCKET, Client, until
 from tests.support.servers import b64, photo
 

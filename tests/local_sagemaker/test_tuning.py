@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_sagemaker import contract
-from local_sagemaker.trials import training_request as training_request_of
+from local_sagemaker.tuning.trials import training_request as training_request_of
 from tests.support.jobs import SMALL, draw_channel
 from tests.support.sagemakers import (
     BUCKET,

@@ -8,8 +8,8 @@ import pytest
 
 from local_sagemaker.contract import ApiError
 from local_sagemaker.platform import Platform
-from local_sagemaker.tuning_checks import check
-from local_sagemaker.tuning_run import KIND, results_file
+from local_sagemaker.tuning.tuning_checks import check
+from local_sagemaker.tuning.tuning_run import KIND, results_file
 from tests.support.sagemakers import ROLE, TRAIN_IMAGE
 
 pytestmark = pytest.mark.slow

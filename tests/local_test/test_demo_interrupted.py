@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from artifact.project_pages import UNFINISHED
+from artifact.pages.project_pages import UNFINISHED
 from runtime import processes
 from slipway.steps import unfinished
 from tests.support.jobs import REPOSITORY, SMALL, draw_channel

@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from launch.recipe import read_recipe, searches
-from local_sagemaker.cloud import answers, client, environment_here, program, registry
+from local_sagemaker.aws.cloud import answers, client, environment_here, program, registry
 from local_test import leftovers
 from local_test.e2e_steps import StepFailed, Steps
 from local_test.e2e_story import recipe

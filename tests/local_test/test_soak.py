@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from artifact.preprocessing import PhotoError, decode
+from artifact.photos.decoder import decode
+from artifact.photos.kinds import PhotoError
 from local_test.hostile import hostile_bodies
 from tests.support.jobs import REPOSITORY
 

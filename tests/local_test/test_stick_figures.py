@@ -3,7 +3,8 @@ import hashlib
 import pytest
 from PIL import Image
 
-from artifact.preprocessing import PhotoError, read_photo
+from artifact.photos.decoder import read_photo
+from artifact.photos.kinds import PhotoError
 from local_test.figure import POSES
 from local_test.stick_figures import draw, picture
 

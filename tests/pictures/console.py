@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from launch.requests_training import MEASURED, NUMBER
-from local_sagemaker import folders, training
+from local_sagemaker import folders
 from local_sagemaker.job_ends import CLOSING
+from local_sagemaker.jobs import training
+from local_sagemaker.jobs.training_run import KIND
 from local_sagemaker.platform import Platform
-from local_sagemaker.training_run import KIND
 from recipes.recipe import read_recipe
 from tests.support.browser import Browser
 from tests.support.consoles import console_of, served

@@ -24,7 +24,7 @@ SOURCES = {
         "train/result/report_head.html.j2",
         HYPERPARAMETERS,
     ),
-    "findings.png": ("diagnose/findings.html.j2", "artifact/line_chart.html.j2"),
+    "findings.png": ("diagnose/findings.html.j2", "artifact/pages/line_chart.html.j2"),
     "console.png": (
         "local_sagemaker/console/console.html.j2",
         "local_sagemaker/console/one.html.j2",

@@ -6,8 +6,8 @@ import io
 import pytest
 from PIL import Image
 
-from artifact.photo_metadata import without_metadata
-from artifact.preprocessing import decode
+from artifact.photos.decoder import decode
+from artifact.photos.metadata import without_metadata
 from prepare.convert import Photo, convert
 from tests.support.photo_folders import picture, save
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from artifact.photo_files import read_regular
-from artifact.preprocessing import PhotoError, read_photo
+from artifact.photos.decoder import read_photo
+from artifact.photos.files import read_regular
+from artifact.photos.kinds import PhotoError
 from prepare.__main__ import main
 from prepare.convert import convert
 from tests.support.jobs import REPOSITORY

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.preprocessing import decode
+from artifact.photos.decoder import decode
 from prepare.scan import scan
 from tests.support.jobs import REPOSITORY
 from tests.support.photo_folders import photos, picture, rows, run, save, tree

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from artifact.photo_kinds import KINDS
-from artifact.photo_tree import PassedBy
-from artifact.preprocessing import read_photo
+from artifact.folders.photo_tree import PassedBy
+from artifact.photos.decoder import read_photo
+from artifact.photos.kinds import KINDS
 from prepare.convert import Photo, convert
 from serve.app import create_app
 from serve.page import add_page, sample_files

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from artifact.model import Description
-from artifact.preprocessing import PhotoError, Preprocessing
+from artifact.photos.kinds import PhotoError
+from artifact.photos.preprocessing import Preprocessing
 from serve import factory, request_state
 from serve.batching import Batcher
 from serve.factory import make_app

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from local_sagemaker.records import assemble, batches
+from local_sagemaker.jobs.records import assemble, batches
 from serve.answering import ServingLimits, sliced
 from serve.app import create_app
 from serve.inputs import InputError

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from artifact.engines.torch_engine import TorchEngine
 from artifact.model import read_description
-from artifact.torch_engine import TorchEngine
 from serve.batching import Batcher, EngineDead
 from serve.request_state import ClientGone, Overloaded, RequestState, TooManyPhotos
 

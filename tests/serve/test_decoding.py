@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from artifact.photo_formats import PhotoHeader
+from artifact.photos.formats import PhotoHeader
 from serve.admission import LARGE_PIXELS, LONG_S, DecodingQueue
 from serve.request_state import ClientGone, Overloaded, RequestState
 

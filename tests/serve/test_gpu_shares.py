@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from artifact import nvidia
+from artifact.engines import nvidia
 from serve.gpu_shares import GpuShares
 from serve.settings import ServingSettings
 from tests.support.planted_gpu import plant_driver_library

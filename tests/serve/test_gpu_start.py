@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
+from artifact.engines.nvidia import DeviceError
 from artifact.model import Description
-from artifact.nvidia import DeviceError
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from runtime.ports import free_port
 from serve import __main__ as starting
 from serve.server import MODEL_UNUSABLE

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from artifact.photo_formats import FORMATS
-from artifact.photo_kinds import KINDS
+from artifact.photos.formats import FORMATS
+from artifact.photos.kinds import KINDS
 from local_test.hostile_photos import HEAVY, NEVER_OPENED, strips
 from serve.inputs import PHOTO_TYPES, media_type_of
 from tests.support.servers import photo, serving

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
 from artifact.model import ArtifactError, read_description, write_description
 from serve.app import create_app
 from serve.mms.exchange import Work, hand_over, unpacked_answer

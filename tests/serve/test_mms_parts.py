@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from artifact.model import ArtifactError
-from artifact.preprocessing import PhotoError
+from artifact.photos.kinds import PhotoError
 from serve.admission import DecodingTime
 from serve.batching import EngineDead
 from serve.mms import __main__ as starting

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from artifact.model import ArtifactError
-from artifact.preprocessing import PhotoError
+from artifact.photos.kinds import PhotoError
 from serve.mms import transformer
 from serve.mms.exchange import Work, failure_in, hand_over, unpacked_answer
 from serve.mms.transformer import Transformer

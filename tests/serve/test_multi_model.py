@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from artifact.model import Description
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from serve.models import SPARE_BYTES, ModelError, Models, needed_bytes
 from serve.predictor import SharedLimits
 from tests.support.servers import photo, serving
@@ -29,7 +29,7 @@ def large(tmp_path_factory) -> Path:
     import torch
 
     from artifact.export import export
-    from artifact.network import build
+    from artifact.networks.network import build
 
     folder = tmp_path_factory.mktemp("large")
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact.preprocessing import PhotoError
+from artifact.photos.kinds import PhotoError
 from serve.occlusion import CELLS, STEPS, covered, heat, occluded, places
 from serve.predictor import Predictor
 from tests.support.jobs import COLOURS

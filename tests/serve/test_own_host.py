@@ -2,7 +2,7 @@
 
 import pytest
 
-from artifact.host_rule import HostRule
+from artifact.host.host_rule import HostRule
 from serve.settings import ServingSettings
 from serve.wsgi import refusal
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from artifact.preprocessing import PhotoError, decode
+from artifact.photos.decoder import decode
+from artifact.photos.kinds import PhotoError
 from serve import page
 from serve.batching import EngineDead
 from serve.page import sample_files

@@ -3,7 +3,7 @@
 import pytest
 
 from artifact.model import Description
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from serve import predictor
 from serve.hooks import NO_HOOKS
 from serve.predictor import Predictor, SharedLimits

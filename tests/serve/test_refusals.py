@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from artifact.preprocessing import PhotoError
+from artifact.photos.kinds import PhotoError
 from serve.answering import ServingLimits
 from serve.app import MIB, create_app
 from serve.batching import EngineDead

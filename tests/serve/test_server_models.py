@@ -7,8 +7,8 @@ import tarfile
 
 import pytest
 
+from artifact.archives.unpack import artifact_folder
 from artifact.model import ArtifactError, read_description
-from artifact.unpack import artifact_folder
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY
 from tests.support.servers import photo, serving

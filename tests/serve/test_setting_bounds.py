@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from artifact.host_rule import HostRule
+from artifact.host.host_rule import HostRule
 from serve import settings as reading
 from serve.factory import _connection_limits
 from serve.settings import ServingSettings, SettingsError

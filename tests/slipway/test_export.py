@@ -13,7 +13,7 @@ from torch import nn
 from torchvision import transforms
 
 import slipway
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
 from artifact.model import read_description
 from tests.support.jobs import REPOSITORY, draw_channel
 
@@ -105,7 +105,7 @@ import artifact
 from slipway.own_artifact import own_artifact
 for _ in range(2):
     with own_artifact():
-        from artifact.names import printable
+        from artifact.text.names import printable
         assert printable("x") == "x"
     import artifact.inner
     assert artifact.MINE == artifact.inner.MINE == 7
@@ -227,7 +227,7 @@ def test_torchvisions_own_weights_and_timms_config():
     import timm
     from torchvision.models import ResNet50_Weights
 
-    from artifact.network import own_preprocessing
+    from artifact.networks.network import own_preprocessing
     from slipway.photo_transforms import as_preprocessing
 
     own = as_preprocessing(ResNet50_Weights.DEFAULT.transforms())

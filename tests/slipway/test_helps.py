@@ -10,9 +10,9 @@ from tests.support.jobs import REPOSITORY
 
 # Programs that only other programs start, with words of their own
 INNER = {
-    "artifact.quantization",
+    "artifact.engines.quantization",
     "conformance.sandbox",
-    "local_sagemaker.trial",
+    "local_sagemaker.tuning.trial",
     "runtime.reaper",
     "tune.worker",
 }

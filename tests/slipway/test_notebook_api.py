@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import slipway
-from artifact.photo_kinds import PhotoError
+from artifact.photos.kinds import PhotoError
 from serve.predictor import Predictor
 from tests.support.jobs import REPOSITORY
 

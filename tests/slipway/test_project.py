@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from artifact.project_pages import UNFINISHED
+from artifact.pages.project_pages import UNFINISHED
 from recipes.recipe import parse_recipe
 from runtime import processes
 from runtime.errors import RunError

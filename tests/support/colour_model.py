@@ -12,7 +12,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from artifact.model import GRAPH_FILE, Description, write_description
-from artifact.preprocessing import DECODER, Preprocessing
+from artifact.photos.decoder import DECODER
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.jobs import COLOURS, draw_channel
 from train.job import Job
 

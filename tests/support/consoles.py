@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from werkzeug.serving import make_server
 
-from artifact.host_rule import HostRule
-from local_sagemaker.access import Access
+from artifact.host.host_rule import HostRule
+from local_sagemaker.access.access import Access
+from local_sagemaker.access.guard import Guard
 from local_sagemaker.console.app import Front, create_console
-from local_sagemaker.guard import Guard
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
 

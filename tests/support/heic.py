@@ -5,7 +5,7 @@ import struct
 
 from PIL import Image
 
-from artifact.photo_formats import register_heif
+from artifact.photos.formats import register_heif
 
 SIDE = 96
 TILE = 64

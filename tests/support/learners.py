@@ -2,8 +2,8 @@
 
 import torch
 
-from artifact.network import build
-from artifact.preprocessing import Preprocessing
+from artifact.networks.network import build
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import parse
 from tests.support.jobs import SMALL
 from train.learning.loop import Learner

@@ -6,9 +6,10 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from local_sagemaker import contract, models
-from local_sagemaker.access import Access
+from local_sagemaker import contract
+from local_sagemaker.access.access import Access
 from local_sagemaker.platform import Platform
+from local_sagemaker.registry import models
 from local_sagemaker.server import create_app
 from tests.support.jobs import REPOSITORY
 from tests.support.sagemakers import signed, training_request

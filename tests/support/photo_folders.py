@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artifact.project_pages import SLOT
+from artifact.pages.project_pages import SLOT
 from prepare.__main__ import main
 
 OF_THE_PROJECT = ("index.html", ".index.lock")

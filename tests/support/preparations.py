@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
-from artifact.photo_tree import PassedBy
+from artifact.folders.photo_tree import PassedBy
 from prepare.convert import Photo
 from prepare.repeated import Repeated
 from prepare.summary import Summary

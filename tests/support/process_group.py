@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from artifact.network import build
+from artifact.networks.network import build
 from train.distributed.context import DistributedContext
 from train.failure import reason
 from train.model.normalization import synchronize

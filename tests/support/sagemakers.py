@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 
-from local_sagemaker.access import read_exports
+from local_sagemaker.access.access import read_exports
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY, SMALL
 
@@ -124,7 +124,7 @@ def moto() -> Iterator[str]:
     """moto's server; its URL."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "local_sagemaker.moto", "--port", str(port)],
+        [sys.executable, "-m", "local_sagemaker.aws.moto", "--port", str(port)],
         cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

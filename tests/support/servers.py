@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from artifact.photo_formats import register_heif
+from artifact.photos.formats import register_heif
 from runtime.ports import free_port
 from runtime.probes import ping
 from tests.support.jobs import COLOURS, REPOSITORY

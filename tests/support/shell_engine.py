@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from local_sagemaker import folders, training
+from local_sagemaker import folders
+from local_sagemaker.jobs import training
+from local_sagemaker.jobs.training_run import KIND
 from local_sagemaker.platform import Platform
-from local_sagemaker.training_run import KIND
 from runtime.container_engine import ProcessEngine, RunSpec
 from runtime.instances import Instance
 from tests.support.sagemakers import training_request, until

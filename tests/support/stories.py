@@ -25,8 +25,8 @@ import yaml
 
 from launch.aws import AwsClient
 from launch.registry import DOCKER_MANIFEST
-from local_sagemaker.account import TRUST
-from local_sagemaker.cloud import environment_here
+from local_sagemaker.aws.account import TRUST
+from local_sagemaker.aws.cloud import environment_here
 from tests.support.aws import running_server
 from tests.support.jobs import REPOSITORY, SMALL
 from tests.support.registries import fake_docker

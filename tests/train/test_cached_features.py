@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.network import Normalize, build
-from artifact.preprocessing import Preprocessing
+from artifact.networks.network import Normalize, build
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.jobs import draw_channel, make_job, train_job
-from train.data.cached_features import CachedFeatureLoader
 from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
 from train.data.row_stores import MemoryStore
 from train.distributed.context import DistributedContext
+from train.learning.cached_features import CachedFeatureLoader
 from train.model.split_at_frozen import split_at_frozen
 from train.model.trainable import freeze, set_training
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from train.distributed.context import DistributedContext
 from train.job import Job, JobError

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from tests.support.jobs import REPOSITORY, failure, make_job, run_main, train_job
 from train.job import Job

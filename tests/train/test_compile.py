@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tests.support.jobs import failure, make_job, run_main
-from train.model.device import compiled
+from train.device import compiled
 
 pytestmark = pytest.mark.training
 

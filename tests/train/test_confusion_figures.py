@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from artifact.intervals import wilson_interval
-from artifact.page_text import finite, number, percent
+from artifact.text.intervals import wilson_interval
+from artifact.text.numbers import finite, number, percent
 from recipes.hyperparameters import Hyperparameters
 from train.result.confusion import (
     confusion,

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.jobs import failure, make_job, run_main
 from tests.support.planted_gpu import plant_nvidia_smi
+from train.device import settle_device
 from train.job import JobError
-from train.model.device import settle_device
 
 
 @pytest.fixture

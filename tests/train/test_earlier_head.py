@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from artifact.model import Description
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from train.data.channels import read_channels
 from train.job import JobError
-from train.learning.incremental import EarlierArtifact, load_earlier_weights
+from train.model.incremental import EarlierArtifact, load_earlier_weights
 from train.result.build_artifact import UNCALIBRATED, _or_without, _outright
 from train.result.some_photos import spread
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import train.data.photos
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
 from artifact.model import read_description
 from recipes.hyperparameters import parse
 from tests.support.jobs import failure, make_job, run_main, train_job

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 
 from artifact.model import read_description
-from artifact.network import build
+from artifact.networks.network import build
 from recipes.hyperparameters import Hyperparameters
 from tests.support.jobs import COLOURS, draw_channel, failure, run_main
 from train.job import Job, JobError
-from train.learning.incremental import EarlierArtifact, load_earlier_weights
+from train.model.incremental import EarlierArtifact, load_earlier_weights
 
 pytestmark = pytest.mark.training
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from train.data.photos import PhotoArrays
 from train.job import Job, JobError

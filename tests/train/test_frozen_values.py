@@ -9,7 +9,7 @@ from train.data.cache import CacheLimits
 from train.data.channels import Channels, Photos
 from train.distributed.context import DistributedContext
 from train.job import Job
-from train.learning.incremental import EarlierArtifact
+from train.model.incremental import EarlierArtifact
 from train.model.networks import Network
 from train.model.split_at_frozen import SplitNetwork
 from train.model.weights import Source

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.network import Normalize
-from artifact.preprocessing import Preprocessing
+from artifact.networks.network import Normalize
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.fake_cuda import FakeCuda
 from tests.support.jobs import draw_channel
 from train.data import loader as loading

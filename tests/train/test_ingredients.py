@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.network import build
-from artifact.preprocessing import Preprocessing
-from artifact.probabilities import Probabilities
+from artifact.networks.network import build
+from artifact.networks.probabilities import Probabilities
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from tests.support.learners import make_learner, one_hot
 from train.data.augmentation import PRESETS, augment, numbers
+from train.data.batches import accumulated, mix, mixes
 from train.data.trivial_augment import OPERATIONS, trivial_augment
 from train.learning.average import WeightAverage
-from train.learning.batches import accumulated, mix, mixes
 from train.learning.loop import train_step
 from train.learning.optimization import SCALE, blocks, parameter_groups
 from train.model.trainable import freeze, set_training

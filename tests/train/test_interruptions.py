@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 import torch
 
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
 from artifact.model import read_description
 from tests.support.jobs import failure, make_job, run_main, train_job
 from tests.support.processes import ended, read_until, start

@@ -13,7 +13,7 @@ from artifact.class_means import (
     write_class_means,
 )
 from artifact.model import ArtifactError, Description
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from train.result.features import Features
 from train.result.known import SHARE, fit_known
 

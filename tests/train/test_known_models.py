@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchvision.models import get_model_weights
 
-from artifact.network import architectures, build, own_preprocessing
-from artifact.timm_network import timm_architectures, timm_tags
+from artifact.networks.network import architectures, build, own_preprocessing
+from artifact.networks.timm_network import timm_architectures, timm_tags
 from recipes.networks import BACKBONE, outline_of, outlines
 from recipes.published import TIMM, published
 from train.model.trainable import head_name

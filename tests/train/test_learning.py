@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.network import Normalize
+from artifact.networks.network import Normalize
 from tests.support.jobs import draw_channel
 from tests.support.learners import CPU, PREPROCESSING, make_learner, one_hot
+from train.data.batches import shuffled
 from train.data.channels import read_channels
 from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
-from train.learning.batches import shuffled
 from train.learning.loop import train_epoch, train_step, validate
 from train.learning.optimization import class_weights
 

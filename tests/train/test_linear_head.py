@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from artifact.network import build
+from artifact.networks.network import build
 from recipes.hyperparameters import Hyperparameters
 from tests.support.jobs import SMALL, make_job, run_main
 from train.job import Job, JobError
 from train.learning.choose_optimizer import GRADIENT_SETTINGS, choose_optimizer
 from train.learning.linear_head import Choice, best_of
+from train.recording.history import LINEAR_HEAD_FILE
 from train.recording.profile import NoProfile
-from train.result.output_files import LINEAR_HEAD_FILE
 
 # Of SMALL, what says nothing of gradient descent.
 PLAIN = {name: SMALL[name] for name in ("model", "weights", "image_size", "resize")}

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.network import Normalize
-from artifact.preprocessing import Preprocessing, read_photo
+from artifact.networks.network import Normalize
+from artifact.photos.decoder import read_photo
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.jobs import draw_channel, make_job, run_main
 from train.data.channels import read_channels
 from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays, in_order
+from train.device import pick_precision
 from train.job import JobError
-from train.model.device import pick_precision
 
 pytestmark = pytest.mark.training
 
@@ -92,11 +93,9 @@ def test_precision(monkeypatch):
     assert pick_precision("float32", CPU) is torch.float32
     assert pick_precision("bfloat16", CPU) is torch.bfloat16
     # Without bfloat16 the processor would only emulate it.
-    monkeypatch.setattr("train.model.device.processor_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr("train.device.processor_flags", lambda: frozenset({"avx2"}))
     assert pick_precision("auto", CPU) is torch.float32
-    monkeypatch.setattr(
-        "train.model.device.processor_flags", lambda: frozenset({"avx2", "avx512_bf16"})
-    )
+    monkeypatch.setattr("train.device.processor_flags", lambda: frozenset({"avx2", "avx512_bf16"}))
     assert pick_precision("auto", CPU) is torch.bfloat16
     with pytest.raises(JobError, match="needs a GPU"):
         pick_precision("float16", CPU)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
-from artifact import system_metrics
-from artifact.system_metrics import Meters, Metric, gpu_meter
+from artifact.host import system_metrics
+from artifact.host.system_metrics import Meters, Metric, gpu_meter
 
 
 class Times(NamedTuple):

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifact.preprocessing import PhotoError, Preprocessing, read_photo
+from artifact.photos.decoder import read_photo
+from artifact.photos.kinds import PhotoError
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.jobs import draw_channel, draw_photo
 from train.data.cache import CacheLimits, user_folder
 from train.data.channels import Photos, read_channels

@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from artifact.page_text import percent
+from artifact.text.numbers import percent
 from tests.support.jobs import make_job, run_main
 from train.job import Job
-from train.result.output_files import LINEAR_HEAD_FILE
+from train.recording.history import LINEAR_HEAD_FILE
 from train.stop import Stop, deadlines
 
 pytestmark = pytest.mark.training

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from artifact.system_files import SystemFiles
-from artifact.system_metrics import Metric
+from artifact.host.system_files import SystemFiles
+from artifact.host.system_metrics import Metric
 from train.recording.profile_files import Span, SpanFiles
 
 DAY_S = 1_700_000_000.0  # 2023-11-14 22:13:20 UTC

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from artifact.system_files import SystemFiles
-from artifact.system_metrics import Meters, Metric, gpu_meter
+from artifact.host.system_files import SystemFiles
+from artifact.host.system_metrics import Meters, Metric, gpu_meter
 from diagnose.profiler_reader import read_profile
 from train.job import Job, JobError
 from train.recording.profile_files import Span, SpanFiles

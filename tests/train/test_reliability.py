@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from artifact.model import Description
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from train.job import Job
 from train.result.measure import Answers
 from train.result.reliability import BINS, write_reliability

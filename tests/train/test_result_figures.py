@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from artifact import people_csv
 from artifact.model import Description
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
+from artifact.text import people_csv
 from train.job import Job
 from train.learning.state import State
 from train.result.measure import Answers

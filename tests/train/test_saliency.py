@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from artifact.network import build
-from artifact.preprocessing import Preprocessing
+from artifact.networks.network import build
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.jobs import draw_photo
 from train.result import saliency as module
 from train.result.report_photos import Picture, Seen, overlay

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from artifact.class_means import read_class_means
+from artifact.folders.photo_tree import PassedBy
 from artifact.model import read_description
-from artifact.photo_tree import PassedBy
 from tests.support.jobs import failure, make_job, train_job
 from tests.support.processes import HOSTS, ended, history, name_hosts, start_hosts
+from train.data.batches import shuffled
 from train.data.channels import SharedOut, read_channels
 from train.data.photo_index import index_photos, merged
 from train.data.shared_out import shared_out_channels
 from train.distributed.context import DistributedContext
 from train.job import Job, JobError
-from train.learning.batches import shuffled
 from train.progress import Progress
 from train.result.doubts import LABELS_FILE
 

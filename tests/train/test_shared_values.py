@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from train.data.channels import read_channels
+from train.data.once_per_host import once_per_host
 from train.data.shared_values import read_shared, write_shared
 from train.distributed.context import ALONE
-from train.distributed.once_per_host import once_per_host
 from train.job import JobError
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
+from train.data.batches import shuffled
 from train.data.loader import PixelLoader
 from train.data.photos import in_order
 from train.job import JobError
-from train.learning.batches import shuffled
 from train.model.networks import first_side, sizes
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifact.machine import memory_limit
+from artifact.host.machine import memory_limit
 from tests.support.stores import (
     ROW,
     numbers,

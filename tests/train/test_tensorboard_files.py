@@ -8,14 +8,14 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
 from artifact.model import Description
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import parse
 from tests.support.jobs import COLOURS, SMALL, draw_photo
+from train.recording.history import write_scalars
 from train.result.tensorboard_files import (
     confusion_picture,
     mistakes_picture,
     write_results,
-    write_scalars,
 )
 from train.result.training_report import ReportedAnswers
 

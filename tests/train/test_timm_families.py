@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.preprocessing import decode
-from artifact.probabilities import Probabilities
-from artifact.torch_network import load_network
+from artifact.networks.probabilities import Probabilities
+from artifact.networks.torch_network import load_network
+from artifact.photos.decoder import decode
 from serve.app import create_app
 from serve.predictor import Predictor
 from tests.support.jobs import make_job, train_job

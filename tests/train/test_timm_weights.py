@@ -9,9 +9,9 @@ import timm
 import torch
 from huggingface_hub import constants
 
-from artifact.network import build, own_preprocessing
-from artifact.preprocessing import Preprocessing
-from artifact.timm_network import TimmNetwork
+from artifact.networks.network import build, own_preprocessing
+from artifact.networks.timm_network import TimmNetwork
+from artifact.photos.preprocessing import Preprocessing
 from tests.support.hub_mirror import hub_mirror
 from train.job import JobError
 from train.model.timm_weights import kept_path

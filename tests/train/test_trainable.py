@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from artifact.network import build
+from artifact.networks.network import build
 from tests.support.learners import make_learner, one_hot
 from train.job import JobError
 from train.learning.loop import train_step

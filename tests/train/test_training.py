@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
 from artifact.model import read_description
-from artifact.preprocessing import read_photo
+from artifact.photos.decoder import read_photo
 from recipes.hyperparameters import Hyperparameters
 from serve.predictor import Predictor
 from tests.support.jobs import draw_channel, make_job, run_main, train_job

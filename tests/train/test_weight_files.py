@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from artifact.network import build
+from artifact.networks.network import build
 from train.job import JobError
 from train.model.weight_files import read_tensors, read_weights
 from train.model.weight_folder import only_weights_file

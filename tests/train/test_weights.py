@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from artifact.network import build, put_values
+from artifact.networks.network import build, put_values
 from train.job import JobError
 from train.model.known_models import choice_words, published_name
 from train.model.weight_files import read_weights

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from artifact.json_text import read_json
+from artifact.text.json_text import read_json
 from tests.support.jobs import REPOSITORY
 from tests.support.postgresql import PASSWORD, WRITTEN, programs, server, wait_for
 from tests.support.tuning import command, document

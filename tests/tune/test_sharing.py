@@ -6,7 +6,7 @@ import subprocess
 import optuna
 import pytest
 
-from artifact.machine import cpu_count
+from artifact.host.machine import cpu_count
 from tests.support.jobs import REPOSITORY
 from tests.support.tuning import LIMIT_S, begin, command, dead, document, settings
 from tests.support.warm_processes import WarmPopen

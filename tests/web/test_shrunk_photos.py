@@ -7,9 +7,9 @@ import json
 import pytest
 from PIL import Image
 
-from artifact.engines import open_engine
+from artifact.engines.choice import open_engine
 from artifact.model import read_description
-from artifact.preprocessing import decode
+from artifact.photos.decoder import decode
 from local_test.figure import POSES
 from local_test.stick_figures import picture
 from train.job import Job

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.machine import memory_left, memory_limit
+from artifact.host.machine import memory_left, memory_limit
 
 ROWS_FILE = "rows.bin"  # a store's process holds a lock on it
 META_FILE = "meta.json"  # its time is that of the last opening

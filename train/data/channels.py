@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.channels import CHANNEL_NAMES
-from artifact.class_names import ClassNameError, check_class_names
-from artifact.names import printable
-from artifact.photo_layout import Layout, LayoutError, layout_of, unwrapped, with_depth
-from artifact.photo_tree import PassedBy
+from artifact.folders.channels import CHANNEL_NAMES
+from artifact.folders.class_names import ClassNameError, check_class_names
+from artifact.folders.layout import Layout, LayoutError, layout_of, unwrapped, with_depth
+from artifact.folders.photo_tree import PassedBy
+from artifact.text.names import printable
 from train.data.copies import merge_copies
 from train.data.photo_index import (
     Labels,

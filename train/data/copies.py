@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.machine import cpu_count
+from artifact.host.machine import cpu_count
 from train.data.photo_index import AT_ONCE, MISSING, Labels, PhotoIndex, PhotoPaths
 from train.progress import Progress
 

@@ -6,7 +6,7 @@ Training reads the others in its first epoch. What is decoded here is kept for m
 import contextlib
 from collections.abc import Callable
 
-from artifact.preprocessing import Preprocessing
+from artifact.photos.preprocessing import Preprocessing
 from train.data.cache import DEFAULT_LIMITS
 from train.data.channels import Channels, Photos
 from train.data.photos import PhotoArrays, in_order

@@ -17,8 +17,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.class_listing import class_listing
-from artifact.photo_tree import Found, PassedBy
+from artifact.folders.class_listing import class_listing
+from artifact.folders.photo_tree import Found, PassedBy
 from train.data.row_stores import Indices
 from train.progress import Progress
 

@@ -19,10 +19,11 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from artifact import colour, preprocessing, shrinking
-from artifact.machine import cpu_count, memory_limit
-from artifact.preprocessing import DECODER, Preprocessing, read_reduced
-from artifact.shrinking import Reduced
+from artifact.host.machine import cpu_count, memory_limit
+from artifact.photos import colour, preprocessing, shrinking
+from artifact.photos.decoder import DECODER, read_reduced
+from artifact.photos.preprocessing import Preprocessing
+from artifact.photos.shrinking import Reduced
 from train.data.cache import DEFAULT_LIMITS, CacheLimits
 from train.data.photo_index import PhotoPaths
 from train.data.row_stores import Indices

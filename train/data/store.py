@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from artifact.machine import memory_left, memory_limit
+from artifact.host.machine import memory_left, memory_limit
 from artifact.model import write_atomically
 from train.data.cache import (
     DEFAULT_LIMITS,

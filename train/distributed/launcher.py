@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from artifact.machine import cpu_count
+from artifact.host.machine import cpu_count
 from train.distributed.board import PATIENCE_S, Board
 from train.distributed.launcher_watch import LAUNCHER_VARIABLE
 from train.distributed.rendezvous import hosts

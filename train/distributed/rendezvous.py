@@ -116,7 +116,7 @@ def _device_group(local_rank: int, local_size: int) -> tuple["ProcessGroup | Non
     import torch
     import torch.distributed as dist
 
-    from train.model.device import pick_device
+    from train.device import pick_device
 
     own_gpu = torch.tensor(int(local_size <= torch.cuda.device_count()))
     dist.all_reduce(own_gpu, dist.ReduceOp.MIN)

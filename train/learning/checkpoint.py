@@ -14,7 +14,7 @@ from typing import IO, Any, cast
 import torch
 
 from artifact.model import atomic_file, discard_unfinished, write_atomically
-from artifact.names import printable
+from artifact.text.names import printable
 from train.failure import disk_full, os_error, reason
 from train.job import Job, JobError
 from train.learning.checkpoint_seal import (

@@ -5,7 +5,7 @@ import logging
 
 from torch import nn
 
-from artifact.machine import memory_limit
+from artifact.host.machine import memory_limit
 from recipes.hyperparameters import Hyperparameters, given
 from recipes.presets import preset_values
 from recipes.solved_head import obstacle as settings_obstacle

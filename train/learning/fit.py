@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from artifact.names import printable
+from artifact.text.names import printable
 from recipes.hyperparameters import Hyperparameters
 from train.data.photos import PhotoArrays
 from train.failure import reason
@@ -19,7 +19,7 @@ from train.learning.loop import Learner, Loader, Metrics, train_epoch, validate
 from train.learning.optimization import SCALE, learning_rate
 from train.learning.probe import Probe, run_probe
 from train.learning.state import State, learning_state, restore_learning
-from train.result.output_files import write_history, write_linear_head
+from train.recording.history import write_history, write_linear_head
 from train.tracking import NoTracker
 
 

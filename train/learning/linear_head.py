@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn import functional
 
 from train.data.loader import PixelLoader
+from train.device import autocast
 from train.distributed.context import Owners
 from train.learning.logistic import LogisticRegression
 from train.learning.loop import Learner, Loader, Metrics, dealt_in_order, loss_and_accuracy
 from train.learning.objective import is_correct, losses, multi_hot
-from train.model.device import autocast
 from train.model.trainable import head_name
 
 # Of the penalty strength / 2 * |weights|^2 beside the mean loss, over standardised features.

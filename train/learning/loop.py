@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from artifact.network import Normalize, put_values
-from artifact.preprocessing import Preprocessing
+from artifact.networks.network import Normalize, put_values
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
-from train.data.cached_features import CachedFeatureLoader
+from train.data.batches import PAIR, accumulated, mix, mixes, shuffled
 from train.data.loader import PixelLoader
 from train.data.photos import in_order
+from train.device import autocast
 from train.distributed.context import ALONE, DistributedContext, Indices, Owners
 from train.learning.average import WeightAverage
-from train.learning.batches import PAIR, accumulated, mix, mixes, shuffled
+from train.learning.cached_features import CachedFeatureLoader
 from train.learning.objective import is_correct, is_in_top_k, losses, multi_hot
-from train.model.device import autocast
 from train.model.trainable import learned, set_training
 from train.progress import Progress
 from train.recording.hooks import Hook

@@ -9,20 +9,20 @@ import logging
 import torch
 
 from recipes.hyperparameters import Hyperparameters
-from train.data.cached_features import CachedFeatureLoader, open_cached_features
 from train.data.channels import Channels
 from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
+from train.device import compiled, pick_device, pick_precision
 from train.distributed.context import DistributedContext
 from train.job import Job
+from train.learning.cached_features import CachedFeatureLoader, open_cached_features
 from train.learning.choose_optimizer import choose_optimizer
 from train.learning.fit import Fit
-from train.learning.incremental import EarlierArtifact
 from train.learning.loop import Learner, Loader
 from train.learning.objective import padded
 from train.learning.optimization import class_weights, make_optimizer, parameter_groups
 from train.learning.probe import make_probe
-from train.model.device import compiled, pick_device, pick_precision
+from train.model.incremental import EarlierArtifact
 from train.model.networks import Network, Networks, first_side, make_network, train_side
 from train.model.split_at_frozen import SplitNetwork
 from train.model.weights import Source

@@ -3,7 +3,7 @@
 import torch
 
 from artifact.export import check_exportable
-from artifact.network import build
+from artifact.networks.network import build
 
 # Sides of a network's patches, and of the windows that it lays over them.
 STEPS = (14, 16, 28, 32, 56, 64, 112, 224)

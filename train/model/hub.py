@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from artifact.timm_network import timm_model
+from artifact.networks.timm_network import timm_model
 from train.model.weight_names import Weights
 
 ANSWER_S = 10  # in which the hub must answer a first request

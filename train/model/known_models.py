@@ -1,7 +1,7 @@
 """Which models there are by name, and which of their published ImageNet weights a setting means."""
 
-from artifact.network import architectures, weights_entry
-from artifact.timm_network import is_timm, timm_architectures, timm_config, timm_tags
+from artifact.networks.network import architectures, weights_entry
+from artifact.networks.timm_network import is_timm, timm_architectures, timm_config, timm_tags
 from recipes.published import unknown_model
 from train.job import JobError
 

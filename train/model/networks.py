@@ -13,16 +13,16 @@ import torch
 from torch import nn
 
 from artifact.export import check_exportable
-from artifact.network import build, own_preprocessing, put_values
-from artifact.preprocessing import Preprocessing
+from artifact.networks.network import build, own_preprocessing, put_values
+from artifact.photos.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
+from train.data.batches import mixes
 from train.data.loader import STEP_PIXELS
+from train.device import autocast
 from train.distributed.context import DistributedContext
 from train.job import JobError
-from train.learning.batches import mixes
-from train.learning.incremental import EarlierArtifact, load_earlier_weights
-from train.model.device import autocast
 from train.model.fitting_sizes import advice
+from train.model.incremental import EarlierArtifact, load_earlier_weights
 from train.model.known_models import check_model, published_name
 from train.model.normalization import synchronize
 from train.model.split_at_frozen import SplitNetwork, split_at_frozen

@@ -10,7 +10,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from artifact.timm_network import PREFIX, TimmNetwork, timm_config, timm_model
+from artifact.networks.timm_network import PREFIX, TimmNetwork, timm_config, timm_model
 from train.job import JobError
 from train.model.hub import HubError, fetch
 from train.model.weight_names import Weights, without_prefix

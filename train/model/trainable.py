@@ -3,13 +3,13 @@
 import torch
 from torch import nn
 
-from artifact.timm_network import BACKBONE
+from artifact.networks.timm_network import BACKBONE
 from recipes.networks import unknown_module
 from train.job import JobError
 
 
 def head_name(network: nn.Module) -> str:
-    """The dotted name of the head, which artifact.network.build put into the network."""
+    """The dotted name of the head, which artifact.networks.network.build put into the network."""
     return str(network.head_name)
 
 

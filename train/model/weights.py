@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from artifact.network import put_values, weights_entry
-from artifact.timm_network import OPEN_LICENCES, TimmNetwork, licence_of
+from artifact.networks.network import put_values, weights_entry
+from artifact.networks.timm_network import OPEN_LICENCES, TimmNetwork, licence_of
 from recipes.published import is_file
 from train.job import JobError
 from train.model.known_models import DEFAULT, choice_words, is_published, published_name

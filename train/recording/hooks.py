@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from artifact.json_text import read_json
 from artifact.model import write_atomically
+from artifact.text.json_text import read_json
 from diagnose.locate import process_start
 from diagnose.smdebug_compat import load_smdebug
 from train.job import DEFAULT_ROOT, Job

@@ -21,8 +21,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
-from artifact.system_files import SystemFiles
-from artifact.system_metrics import Meters, gpu_meter
+from artifact.host.system_files import SystemFiles
+from artifact.host.system_metrics import Meters, gpu_meter
 from train.recording.profile_files import Span, SpanFiles
 from train.recording.profile_marks import Clock, HostMarks, Marks, StreamMarks
 from train.recording.profile_settings import ProfileSettings

@@ -1,6 +1,6 @@
 """Spans of a profile on disk, in SageMaker's own form; `diagnose` reads it, sharing only the form.
 
-The machine's use lies beside them (artifact/system_files.py).
+The machine's use lies beside them (artifact/host/system_files.py).
 
     framework/pevents/<YYYYMMDDHH>/<microsecond>_<node>_pythontimeline.json
         spans: Chrome trace events, one JSON list
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from artifact.system_files import HOUR
+from artifact.host.system_files import HOUR
 
 
 class Span(NamedTuple):

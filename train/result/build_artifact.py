@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import torch
 
-from artifact.engines import open_engine, precisions
+from artifact.engines.choice import open_engine, precisions
+from artifact.engines.openvino_engine import graphs_kept
 from artifact.export import Photos, bounded_by_int8, export
 from artifact.model import Description, write_description
-from artifact.names import printable
-from artifact.openvino_engine import graphs_kept
+from artifact.text.names import printable
 from train.data.channels import Channels
 from train.data.shared_out import first_host_sentence
 from train.distributed.context import DistributedContext

@@ -6,10 +6,11 @@ import logging
 import os
 from collections.abc import Sequence
 
+from artifact.engines.speed import DECODED, SPEED_FIELD, speed
 from artifact.model import Description
-from artifact.photo_files import read_regular
-from artifact.preprocessing import DECODER, PhotoError
-from artifact.speed import DECODED, SPEED_FIELD, speed
+from artifact.photos.decoder import DECODER
+from artifact.photos.files import read_regular
+from artifact.photos.kinds import PhotoError
 from recipes.hyperparameters import Hyperparameters
 from train.data.channels import Channels
 from train.learning.fit import Fit

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from artifact.model import Description, write_atomically
-from artifact.names import printable
+from artifact.text.names import printable
 from train.job import Job
 from train.learning.confident_learning import FOLDS, STRENGTHS, CrossValidation, OutOfFold, doubted
 from train.learning.fit import Fit

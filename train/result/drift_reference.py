@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from artifact.drift_reference import PHOTOS, Reference, directions_that_fit, write_reference
 from artifact.model import Description
-from artifact.photo_measures import MEASURES, photo_measures
+from artifact.photos.measures import MEASURES, photo_measures
 from train.data.channels import Channels, Photos
 from train.data.photos import in_order
 from train.job import Job

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from artifact.engines import open_engine
-from artifact.int8_gate import Judgement
+from artifact.engines.choice import open_engine
+from artifact.engines.int8_gate import Judgement
+from artifact.engines.quantization import quantize
 from artifact.model import Description
-from artifact.quantization import quantize
 from train.data.channels import Channels, Photos
 from train.data.photos import PhotoArrays
 from train.job import Job

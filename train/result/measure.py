@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from artifact.engines.openvino_engine import OpenVINOEngine
 from artifact.model import Description
-from artifact.openvino_engine import OpenVINOEngine
 from train.data.photos import PhotoArrays, in_order
 from train.learning.objective import is_correct, is_in_top_k, multi_hot, padded
 from train.progress import Progress
@@ -19,7 +19,7 @@ from train.result.calibration import expected_calibration_error
 from train.result.training_report import ReportedAnswers
 
 if TYPE_CHECKING:
-    from artifact.torch_engine import TorchEngine
+    from artifact.engines.torch_engine import TorchEngine
 
 TINY = 1e-7  # a probability of 0 or 1 in float32 would make a loss infinite
 AT_ONCE = 8  # photos

@@ -1,58 +1,30 @@
-"""A training's files under output/data: history, TensorBoard events, predictions, the report."""
+"""A training's files under output/data at its end: metrics, predictions, the report."""
 
 import dataclasses
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from artifact import people_csv
-from artifact.model import Description, discard_unfinished, write_atomically
-from artifact.names import writable
-from artifact.page_text import percent
-from artifact.project_pages import About
+from artifact.model import Description, write_atomically
+from artifact.pages.project_pages import About
+from artifact.text import people_csv
+from artifact.text.names import writable
+from artifact.text.numbers import percent
 from recipes.hyperparameters import Hyperparameters
 from train.job import Job
 from train.learning.state import State
+from train.recording.history import TENSORBOARD_FOLDER, write_linear_head
 from train.result.measure import Answers
 from train.result.report_doubts import InDoubt, head_values
 from train.result.report_notes import facts, linear_head_sentence, notes
-from train.result.tensorboard_files import FOLDER, write_results, write_scalars
+from train.result.tensorboard_files import write_results
 from train.result.training_report import write_training_report
 
-HISTORY_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
-LINEAR_HEAD_FILE = "linear_head.json"
 PREDICTIONS_FILE = "predictions.csv"
 MOST_PREDICTED = 5  # classes of a photo in predictions.csv
 
 log = logging.getLogger(__name__)
-
-
-def write_history(
-    job: Job, history: Sequence[Mapping[str, float | None]], times: Mapping[int, float]
-) -> None:
-    """history.csv and TensorBoard's events, whole, after each epoch.
-
-    times: when each epoch ended, in seconds since 1970.
-    """
-    job.output_data.mkdir(parents=True, exist_ok=True)
-    discard_unfinished(job.output_data)
-    columns: dict[str, None] = {}  # a set that keeps the order
-    for row in history:
-        columns |= dict.fromkeys(row)
-    rows = []
-    for row in history:
-        rows.append([row.get(name) for name in columns])
-    table = people_csv.table([list(columns), *rows])
-    write_atomically(job.output_data / HISTORY_FILE, table.encode())
-    write_scalars(job.output_data / FOLDER, history, times)
-
-
-def write_linear_head(job: Job, document: Mapping[str, object]) -> None:
-    """linear_head.json: what a linear head on the first weights reaches, by penalty."""
-    job.output_data.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(document, indent=2) + "\n"
-    write_atomically(job.output_data / LINEAR_HEAD_FILE, text.encode())
 
 
 def conclude_linear_head(
@@ -104,7 +76,9 @@ def write_output_files(
         best_epoch=state.best_epoch,
         in_doubt=dataclasses.replace(in_doubt, linear_head=head),
     )
-    write_results(job.output_data / FOLDER, hp, figures, reported, description, state.best_epoch)
+    write_results(
+        job.output_data / TENSORBOARD_FOLDER, hp, figures, reported, description, state.best_epoch
+    )
 
 
 def _about(description: Description) -> About:

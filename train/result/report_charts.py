@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.intervals import wilson_interval
-from artifact.page_text import finite, number, percent, percent_tick
-from artifact.plot import Axis, dots, line_path, linear_axis, value_axis
+from artifact.pages.plot import Axis, dots, line_path, linear_axis, value_axis
+from artifact.text.intervals import wilson_interval
+from artifact.text.numbers import finite, number, percent, percent_tick
 
 # SVG units
 PLOT = {"width": 460, "height": 262, "left": 58, "right": 448, "top": 26, "bottom": 226}

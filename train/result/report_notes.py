@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from artifact.model import Description
-from artifact.page_text import duration, percent
+from artifact.text.numbers import duration, percent
 from train.data.shared_out import first_host_sentence
 from train.learning.state import State
 from train.result.measure import Answers

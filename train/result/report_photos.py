@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from artifact.preprocessing import read_reduced
+from artifact.photos.decoder import read_reduced
 
 OVERLAY_SIDE = 40  # pixels, which the browser smooths
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from artifact.page_text import GAP
+from artifact.text.numbers import GAP
 from recipes.hyperparameters import Hyperparameters
 
 FIRST = (

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from artifact.network import Normalize
-from artifact.preprocessing import Preprocessing
+from artifact.networks.network import Normalize
+from artifact.photos.preprocessing import Preprocessing
 from train.learning.fit import Fit
 from train.model.trainable import head_name
 from train.result.measure import Answers

@@ -6,9 +6,10 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from artifact.engines.probe import probe_facts, probe_rows
 from artifact.model import Description
-from artifact.preprocessing import PhotoError, Preprocessing
-from artifact.probe import probe_facts, probe_rows
+from artifact.photos.kinds import PhotoError
+from artifact.photos.preprocessing import Preprocessing
 from train.data.channels import Channels, Photos
 from train.data.photos import PhotoArrays
 

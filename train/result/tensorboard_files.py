@@ -1,10 +1,6 @@
-"""A training as TensorBoard reads it: scalars by epoch, hyperparameters, confusion, mistakes.
-
-Training and validation are two runs with the same tags: TensorBoard draws both in one chart.
-"""
+"""What TensorBoard gets at a training's end: hyperparameters, confusion and mistakes."""
 
 import dataclasses
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,13 +11,12 @@ from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
 from artifact.model import Description
-from artifact.names import printable
-from artifact.preprocessing import PhotoError, Preprocessing
+from artifact.photos.kinds import PhotoError
+from artifact.photos.preprocessing import Preprocessing
+from artifact.text.names import printable
 from recipes.hyperparameters import Hyperparameters
 from train.result.training_report import ReportedAnswers
 
-FOLDER = "tensorboard"  # below output/data
-RUNS = ("train", "validation")
 # Pixels of the pictures
 TILE = 160
 CAPTION = 18
@@ -32,35 +27,6 @@ MOST_MISTAKES = 24
 COLUMNS = 6
 DARK = (33, 83, 120)
 WRONG = (170, 30, 30)
-
-
-def write_scalars(
-    folder: Path, history: Sequence[Mapping[str, float | None]], times: Mapping[int, float]
-) -> None:
-    """Each epoch's figures, anew. times: when each epoch ended, in seconds since 1970."""
-    # A job that goes on from a checkpoint would otherwise repeat epochs.
-    shutil.rmtree(folder, ignore_errors=True)
-    for run in RUNS:
-        rows = [_of_run(run, row) for row in history]
-        if not any(rows):
-            continue
-        with SummaryWriter(str(folder / run)) as writer:
-            for row, values in zip(history, rows, strict=True):
-                epoch = int(row["epoch"] or 0)
-                for tag, value in values.items():
-                    writer.add_scalar(tag, value, epoch, walltime=times.get(epoch))
-
-
-def _of_run(run: str, row: Mapping[str, float | None]) -> dict[str, float]:
-    """A run's values of an epoch by tag. What names no run, such as lr, is the training's."""
-    values = {}
-    for name, value in row.items():
-        prefix, _, rest = name.partition("_")
-        if prefix not in RUNS:
-            prefix, rest = RUNS[0], name
-        if prefix == run and name != "epoch" and value is not None:
-            values[rest] = value
-    return values
 
 
 def write_results(

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import artifact.page
-from artifact.intervals import wilson_interval
-from artifact.page_text import number, percent
-from artifact.project_pages import About
+import artifact.pages.page
+from artifact.pages.project_pages import About
+from artifact.text.intervals import wilson_interval
+from artifact.text.numbers import number, percent
 from train.result.confusion import (
     Matrix,
     confusion,
@@ -70,7 +70,7 @@ def write_training_report(
     gap. ValueError when answers, photos and classes do not fit each other; OSError when writing
     fails.
     """
-    artifact.page.write_page(
+    artifact.pages.page.write_page(
         path,
         TEMPLATE,
         {"percent": percent, "number": number},

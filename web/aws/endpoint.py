@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from artifact.json_text import read_json
-from artifact.photo_kinds import KINDS
+from artifact.photos.kinds import KINDS
 from artifact.saliency import Saliency
+from artifact.text.json_text import read_json
 from web.exchange import Failure
 from web.model import MAX_SAMPLE_BYTES, Label, Prediction, Sample
 
