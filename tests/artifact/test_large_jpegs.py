@@ -23,7 +23,7 @@ PEAK = """
 import io, json, sys
 from pathlib import Path
 from PIL import Image
-from artifact.photos.preprocessing import decode_reduced
+from artifact.photos.decoder import decode_reduced
 from tests.fuzz.watch import memory_mb
 data = sys.stdin.buffer.read()
 Path("/proc/self/clear_refs").write_text("5")

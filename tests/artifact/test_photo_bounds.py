@@ -22,7 +22,8 @@ from tests.support.servers import photo
 
 PEAKS = r"""
 import json, re, time
-from artifact.photos.preprocessing import PhotoError, decode
+from artifact.photos.decoder import decode
+from artifact.photos.kinds import PhotoError
 from local_test.hostile_photos import HEAVY, NEVER_OPENED
 from tests.support.servers import photo
 

@@ -20,7 +20,7 @@ MEASURE = """
 import base64, json, sys
 from pathlib import Path
 from artifact.photos.bounds import photo_header
-from artifact.photos.preprocessing import decode
+from artifact.photos.decoder import decode
 from artifact.photos.shrinking import decoded_for
 from tests.fuzz.watch import memory_mb
 

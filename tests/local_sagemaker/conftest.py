@@ -2,8 +2,17 @@
 
 import pytest
 
+from local_sagemaker import folders
 from runtime.opt_ml import pack_model
 from tests.support.sagemakers import BUCKET, ROLE, SERVE_IMAGE, local_sagemaker, moto
+
+
+@pytest.fixture(scope="module", autouse=True)
+def roots():
+    """The folders that this process may use, as they were, behind a module that allows others."""
+    before = list(folders._roots)
+    yield
+    folders.allow(before)
 
 
 @pytest.fixture(scope="package")
