@@ -17,7 +17,8 @@ SAGEMAKER ?=
 CONFORMANCE ?=
 BENCH ?=
 IMAGES ?= all
-TEST_WORKERS ?= 2
+# One more than two cores: many tests wait for a program
+TEST_WORKERS ?= 3
 TESTS ?=
 MUTANTS ?=
 FUZZ_SECONDS ?= 600
