@@ -17,8 +17,7 @@ SAGEMAKER ?=
 CONFORMANCE ?=
 BENCH ?=
 IMAGES ?= all
-# One more than two cores: many tests wait for a program
-TEST_WORKERS ?= 3
+TEST_WORKERS ?= 2
 TESTS ?=
 MUTANTS ?=
 FUZZ_SECONDS ?= 600
