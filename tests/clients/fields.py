@@ -48,7 +48,6 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "ConsumedResources": NOT_DONE,
     },
     "DescribeModel": {
-        "Containers": NOT_ASKED,
         "InferenceExecutionConfig": NOT_DONE,
         "VpcConfig": NOT_ASKED,
         "DeploymentRecommendation": NOT_DONE,
