@@ -145,7 +145,7 @@ def test_no_module_imports_itself_by_a_detour():
 
 
 def test_no_room_of_a_package_imports_itself_by_a_detour():
-    """A room is a folder of a package. The files beside the rooms join them: they are left out."""
+    """A room is a folder of a package. Files beside the rooms may import all: they are left out."""
     graph: dict[str, set[str]] = {}
     for name, path in MODULES.items():
         rooms = {room_of(other) for other in imported_modules(path)}

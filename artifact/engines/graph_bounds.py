@@ -10,7 +10,7 @@ from typing import Any
 
 from artifact.host.machine import memory_left
 
-MOST_OPERATIONS = 10_000  # compiling takes their square; the largest of timm have about 5,000
+MOST_OPERATIONS = 10_000  # compiling time grows with their square; timm's largest: 5,000
 LOOPS = ("Loop", "TensorIterator")
 WEIGHTS_TO_MEMORY = 1.5  # while they are compiled, at least
 WIDEST_BITS = 64  # of an element of a kind without a width, such as text
